@@ -1,0 +1,202 @@
+// Issues X.509 certificates by DER template (RFC 5280 4.1, X509-SVID 2 to 4): the shape of an SVID is fixed, so what
+// its authority settles is encoded once, and only serial, validity, subject, key and names are filled in.
+import type { Buffer } from 'node:buffer';
+import { randomBytes, type KeyObject } from 'node:crypto';
+import { pathOf, trustDomainId, type SpiffeId, type TrustDomain } from '../spiffe-id.ts';
+import { SpiffeError } from '../error.ts';
+import type { Certificate } from './certificate.ts';
+import * as der from './der-writer.ts';
+import { KeyUsageBit, Oid } from './object-identifiers.ts';
+import { keyIdentifierOf, signatureAlgorithmFor } from './signature.ts';
+
+/** Signs TBS bytes with an authority's key; a remote signer answers with a promise. */
+export type SignTbs = (tbs: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+
+/** An authority that can sign certificates. */
+export interface X509Signer {
+  readonly certificate: Certificate;
+  readonly publicKey: KeyObject;
+  readonly sign: SignTbs;
+}
+
+/** What goes into one SVID. Times are milliseconds since 1970; certificates hold whole seconds. */
+export interface X509SvidRequest {
+  readonly id: SpiffeId;
+  /** SubjectPublicKeyInfo, DER. */
+  readonly publicKeyInfo: Uint8Array;
+  readonly notBefore: number;
+  /** Clamped to the authority's own expiry. */
+  readonly notAfter: number;
+  readonly dnsNames?: readonly string[];
+  /** Default: 16 random bytes. */
+  readonly serial?: Uint8Array;
+}
+
+const DIGITAL_SIGNATURE_USAGES = ['digitalSignature', 'keyEncipherment', 'keyAgreement'] as const;
+
+/**
+ * A function that issues X509-SVIDs of one authority, as DER.
+ *
+ * The function throws SpiffeError `ERR_SPIFFE_ID` for an ID without a path (X509-SVID 3.2).
+ */
+export function createSvidIssuer(signer: X509Signer): (request: X509SvidRequest) => Promise<Uint8Array> {
+  const { identifier } = signatureAlgorithmFor(signer.publicKey);
+  const version = der.element(0xa0, der.unsignedInteger(Uint8Array.of(2)));
+  const keyUsage = keyUsageExtension(DIGITAL_SIGNATURE_USAGES);
+  const purposes = extension(
+    Oid.extKeyUsage,
+    false,
+    der.sequence(der.objectIdentifier(Oid.serverAuth), der.objectIdentifier(Oid.clientAuth)),
+  );
+  const constraints = extension(Oid.basicConstraints, true, der.sequence());
+  const authorityKey = extension(
+    Oid.authorityKeyIdentifier,
+    false,
+    der.sequence(
+      der.element(
+        0x80,
+        signer.certificate.extensions.subjectKeyIdentifier ??
+          keyIdentifierOf(signer.certificate.publicKeyInfo),
+      ),
+    ),
+  );
+  return async (request) => {
+    if (pathOf(request.id) === '') {
+      throw new SpiffeError(
+        'ERR_SPIFFE_ID',
+        `${request.id} has no path: an SVID is for a workload, not a trust domain`,
+      );
+    }
+    const dnsNames = request.dnsNames ?? [];
+    const tbs = der.sequence(
+      version,
+      der.unsignedInteger(request.serial ?? randomSerial()),
+      identifier,
+      signer.certificate.subject,
+      der.sequence(
+        der.time(Math.max(request.notBefore, signer.certificate.notBefore)),
+        der.time(Math.min(request.notAfter, signer.certificate.notAfter)),
+      ),
+      subjectOf(dnsNames[0]),
+      request.publicKeyInfo,
+      der.element(
+        0xa3,
+        der.sequence(
+          keyUsage,
+          purposes,
+          constraints,
+          subjectKeyExtension(request.publicKeyInfo),
+          authorityKey,
+          subjectAltNameExtension(request.id, dnsNames, false),
+        ),
+      ),
+    );
+    return der.sequence(tbs, identifier, der.bitString(await signer.sign(tbs)));
+  };
+}
+
+/** What goes into a self-signed authority. */
+export interface X509AuthorityRequest {
+  readonly trustDomain: TrustDomain;
+  readonly publicKey: KeyObject;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly sign: SignTbs;
+}
+
+/**
+ * Issues a self-signed signing certificate of a trust domain, as DER (X509-SVID 3 and 4): the trust domain's ID
+ * without a path, cA, keyCertSign and cRLSign and no other usage.
+ */
+export async function issueX509Authority(request: X509AuthorityRequest): Promise<Uint8Array> {
+  const { identifier } = signatureAlgorithmFor(request.publicKey);
+  const publicKeyInfo = request.publicKey.export({ type: 'spki', format: 'der' });
+  const serial = randomSerial();
+  // The serial number in the name keeps the names of several authorities apart, so that path building stays cheap.
+  const name = nameOf([
+    [Oid.organizationName, 'Sigil'],
+    [Oid.serialNumber, BigInt(`0x${serial.toString('hex')}`).toString()],
+  ]);
+  const tbs = der.sequence(
+    der.element(0xa0, der.unsignedInteger(Uint8Array.of(2))),
+    der.unsignedInteger(serial),
+    identifier,
+    name,
+    der.sequence(der.time(request.notBefore), der.time(request.notAfter)),
+    name,
+    publicKeyInfo,
+    der.element(
+      0xa3,
+      der.sequence(
+        keyUsageExtension(['keyCertSign', 'cRLSign']),
+        extension(Oid.basicConstraints, true, der.sequence(der.boolean(true))),
+        subjectKeyExtension(publicKeyInfo),
+        subjectAltNameExtension(trustDomainId(request.trustDomain), [], false),
+      ),
+    ),
+  );
+  return der.sequence(tbs, identifier, der.bitString(await request.sign(tbs)));
+}
+
+/** The subjectAltName extension: one URI, the ID, and DNS names. */
+export function subjectAltNameExtension(
+  id: SpiffeId,
+  dnsNames: readonly string[],
+  critical: boolean,
+): Uint8Array {
+  return extension(
+    Oid.subjectAltName,
+    critical,
+    der.sequence(
+      ...dnsNames.map((name) => der.element(0x82, der.ascii(name))),
+      der.element(0x86, der.ascii(id)),
+    ),
+  );
+}
+
+function subjectKeyExtension(publicKeyInfo: Uint8Array): Uint8Array {
+  return extension(Oid.subjectKeyIdentifier, false, der.octetString(keyIdentifierOf(publicKeyInfo)));
+}
+
+function extension(oid: string, critical: boolean, value: Uint8Array): Uint8Array {
+  return critical
+    ? der.sequence(der.objectIdentifier(oid), der.boolean(true), der.octetString(value))
+    : der.sequence(der.objectIdentifier(oid), der.octetString(value));
+}
+
+// DER: trailing zero bits of a named bit list are dropped (X.690 11.2.2). All bits here lie in the first byte.
+function keyUsageExtension(usages: readonly (keyof typeof KeyUsageBit)[]): Uint8Array {
+  const byte = usages.reduce((bits, usage) => bits | (0x80 >> KeyUsageBit[usage]), 0);
+  const unused = Math.log2(byte & -byte);
+  return extension(Oid.keyUsage, true, der.element(0x03, Uint8Array.of(unused, byte)));
+}
+
+// SPIRE's habit, which databases rely on to map users: the first DNS name is the common name.
+function subjectOf(dnsName: string | undefined): Uint8Array {
+  return dnsName === undefined
+    ? nameOf([[Oid.organizationName, 'Sigil']])
+    : nameOf([
+        [Oid.organizationName, 'Sigil'],
+        [Oid.commonName, dnsName],
+      ]);
+}
+
+// Each attribute a set of its own, as UTF8String (RFC 5280 4.1.2.4).
+function nameOf(attributes: readonly (readonly [oid: string, value: string])[]): Uint8Array {
+  return der.sequence(
+    ...attributes.map(([oid, value]) =>
+      der.element(
+        0x31,
+        der.sequence(der.objectIdentifier(oid), der.element(0x0c, new TextEncoder().encode(value))),
+      ),
+    ),
+  );
+}
+
+// Uniform in 1..2^127-1: at least 64 bits of randomness (CA/B 7.1), positive, and never longer than 16 bytes.
+function randomSerial(): Buffer {
+  const bytes = randomBytes(16);
+  bytes[0]! &= 0x7f;
+  bytes[15]! |= 1;
+  return bytes;
+}

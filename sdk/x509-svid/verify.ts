@@ -1,0 +1,180 @@
+// The one verifier of X509-SVIDs, run at every handshake of every program (X509-SVID 5, RFC 5280 6).
+// The runtime's own verdict is never enough: it knows nothing of trust domains.
+import { SpiffeError } from '../error.ts';
+import type { X509BundleSource } from '../bundle/x509-bundle.ts';
+import { parseSpiffeId, pathOf, trustDomainOf, type SpiffeId, type TrustDomain } from '../spiffe-id.ts';
+import { parseCertificate, publicKeyOf, type Certificate } from './certificate.ts';
+import { hasKeyUsage } from './extensions.ts';
+import { isSignedBy } from './signature.ts';
+
+/** The longest chain that is looked at: leaf and intermediates. */
+export const MAX_CHAIN_LENGTH = 10;
+// A hostile chain may name many look-alike issuers: this bounds the signatures that one handshake can cost.
+const MAX_SIGNATURE_CHECKS = 32;
+
+/** What a validated SVID says. Times are milliseconds since 1970. */
+export interface VerifiedX509Svid {
+  readonly id: SpiffeId;
+  readonly serial: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** The earliest expiry in the path: a connection must end by then. */
+  readonly pathNotAfter: number;
+  readonly certificate: Certificate;
+  /** The authority that the path ends in. */
+  readonly authority: Certificate;
+}
+
+/** Options of {@link verifyX509Svid}. */
+export interface VerifyOptions {
+  /** The time to validate at, in milliseconds since 1970. Default: now. */
+  readonly now?: number;
+}
+
+/**
+ * Validates a certificate chain, as a peer sent it (leaf first, DER), against the bundle of the leaf's own trust
+ * domain (X509-SVID 5.1 and 5.2, SPIFFE-ID 3).
+ *
+ * @throws SpiffeError `ERR_SVID_NOT_AN_SVID`, `ERR_SVID_NO_BUNDLE`, `ERR_SVID_EXPIRED`, `ERR_SVID_NOT_YET_VALID`,
+ * `ERR_SVID_UNTRUSTED`, or the parser's `ERR_DER` and `ERR_CERTIFICATE`.
+ */
+export function verifyX509Svid(
+  chain: readonly Uint8Array[],
+  bundles: X509BundleSource,
+  options: VerifyOptions = {},
+): VerifiedX509Svid {
+  if (chain.length === 0) throw notAnSvid('no certificate was presented');
+  if (chain.length > MAX_CHAIN_LENGTH) {
+    throw notAnSvid(`the chain has ${chain.length} certificates; at most ${MAX_CHAIN_LENGTH} are accepted`);
+  }
+  const [leaf, ...intermediates] = chain.map(parseCertificate) as [Certificate, ...Certificate[]];
+  const id = x509SvidIdOf(leaf);
+  const bundle = bundles.x509Bundle(trustDomainOf(id));
+  if (bundle === undefined || bundle.authorities.length === 0) {
+    throw new SpiffeError(
+      'ERR_SVID_NO_BUNDLE',
+      `${id} is not trusted: there is no bundle for the trust domain ${trustDomainOf(id)}`,
+      { detail: { id } },
+    );
+  }
+  const now = options.now ?? Date.now();
+  expectCurrent(leaf, id, now);
+  const path = findPath(leaf, intermediates, bundle.authorities, now);
+  if (path === undefined) {
+    throw new SpiffeError(
+      'ERR_SVID_UNTRUSTED',
+      `${id} is not trusted: its certificate does not lead to an authority of ${trustDomainOf(id)}`,
+      { detail: { id, serial: leaf.serial } },
+    );
+  }
+  return {
+    id,
+    serial: leaf.serial,
+    notBefore: leaf.notBefore,
+    notAfter: leaf.notAfter,
+    pathNotAfter: Math.min(...path.map((certificate) => certificate.notAfter)),
+    certificate: leaf,
+    authority: path.at(-1)!,
+  };
+}
+
+/**
+ * The SPIFFE ID of a leaf, after every check that needs no bundle (X509-SVID 2, 4, 5.2).
+ *
+ * @throws SpiffeError `ERR_SVID_NOT_AN_SVID`.
+ */
+export function x509SvidIdOf(leaf: Certificate): SpiffeId {
+  const { subjectAltName, basicConstraints, unknownCritical } = leaf.extensions;
+  const uris = subjectAltName?.uris ?? [];
+  if (uris.length !== 1) throw notAnSvid(`the certificate has ${uris.length} URI names, not exactly one`);
+  let id: SpiffeId;
+  try {
+    id = parseSpiffeId(uris[0]!);
+  } catch (cause) {
+    throw notAnSvid(`the certificate's URI name is no SPIFFE ID: ${(cause as Error).message}`, cause);
+  }
+  if (pathOf(id) === '') throw notAnSvid(`${id} has no path: a trust domain cannot be a workload`);
+  if (basicConstraints?.ca === true) throw notAnSvid(`${id} is a signing certificate, not a leaf`);
+  if (hasKeyUsage(leaf.extensions, 'keyCertSign') || hasKeyUsage(leaf.extensions, 'cRLSign')) {
+    throw notAnSvid(`${id} has a key usage (keyCertSign or cRLSign) that a leaf must not have`);
+  }
+  if (unknownCritical.length > 0)
+    throw notAnSvid(`${id} has unknown critical extensions: ${unknownCritical.join(', ')}`);
+  return id;
+}
+
+/** The trust domain that a chain claims, without any check: for messages to people only. */
+export function claimedTrustDomainOf(chain: readonly Uint8Array[]): TrustDomain | undefined {
+  try {
+    const uri = parseCertificate(chain[0]!).extensions.subjectAltName?.uris[0];
+    return uri === undefined ? undefined : trustDomainOf(parseSpiffeId(uri));
+  } catch {
+    return undefined;
+  }
+}
+
+function expectCurrent(leaf: Certificate, id: SpiffeId, now: number): void {
+  if (now > leaf.notAfter) {
+    throw new SpiffeError('ERR_SVID_EXPIRED', `${id} expired at ${new Date(leaf.notAfter).toISOString()}`, {
+      detail: { id, serial: leaf.serial },
+    });
+  }
+  if (now < leaf.notBefore) {
+    throw new SpiffeError(
+      'ERR_SVID_NOT_YET_VALID',
+      `${id} is valid from ${new Date(leaf.notBefore).toISOString()} on: are the clocks right?`,
+      { detail: { id, serial: leaf.serial } },
+    );
+  }
+}
+
+// Depth first from the leaf; the path ends at the first authority of the bundle that signed.
+function findPath(
+  leaf: Certificate,
+  intermediates: readonly Certificate[],
+  authorities: readonly Certificate[],
+  now: number,
+): Certificate[] | undefined {
+  let checks = 0;
+  const extend = (path: readonly Certificate[]): Certificate[] | undefined => {
+    const subject = path.at(-1)!;
+    const below = path.length - 1; // intermediates already between the leaf and the next issuer
+    const signs = (issuer: Certificate) =>
+      equal(issuer.subject, subject.issuer) &&
+      maySign(issuer, below, now) &&
+      ++checks <= MAX_SIGNATURE_CHECKS &&
+      isSignedBy(subject.signatureAlgorithm, subject.tbs, publicKeyOf(issuer), subject.signature);
+    const authority = authorities.find(signs);
+    if (authority !== undefined) return [...path, authority];
+    for (const issuer of intermediates) {
+      if (path.includes(issuer) || !signs(issuer)) continue;
+      const found = extend([...path, issuer]);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  return extend([leaf]);
+}
+
+// RFC 5280 6.1.4 (k) to (n). Name constraints are not evaluated: a signing certificate that has them is refused,
+// which fails closed.
+function maySign(issuer: Certificate, below: number, now: number): boolean {
+  const { basicConstraints, nameConstraints, unknownCritical } = issuer.extensions;
+  return (
+    basicConstraints?.ca === true &&
+    (basicConstraints.pathLength === undefined || basicConstraints.pathLength >= below) &&
+    hasKeyUsage(issuer.extensions, 'keyCertSign') &&
+    nameConstraints === undefined &&
+    unknownCritical.length === 0 &&
+    now >= issuer.notBefore &&
+    now <= issuer.notAfter
+  );
+}
+
+function equal(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && left.every((byte, index) => byte === right[index]);
+}
+
+function notAnSvid(problem: string, cause?: unknown): SpiffeError {
+  return new SpiffeError('ERR_SVID_NOT_AN_SVID', `not an X509-SVID: ${problem}`, { cause });
+}
