@@ -1,0 +1,102 @@
+// The TCP side of a gRPC server: TLS with a certificate that rotates live, and a client certificate that is asked for
+// but not demanded. Who the caller is comes from our verifier, at the handshake (architecture, decision 2).
+import type { Socket } from 'node:net';
+import {
+  createServer,
+  type DetailedPeerCertificate,
+  type SecureContextOptions,
+  type TLSSocket,
+} from 'node:tls';
+import type { X509BundleSource } from '../../sdk/bundle/x509-bundle.ts';
+import { messageOf } from '../../sdk/error.ts';
+import { claimedTrustDomainOf, verifyX509Svid, type VerifiedX509Svid } from '../../sdk/x509-svid/verify.ts';
+import type { Logger } from '../log.ts';
+import { listenTcp } from '../sockets.ts';
+
+/** A caller over TCP: where from, and its verified SVID if it presented one. */
+export interface TlsCaller {
+  readonly kind: 'tls';
+  readonly address: string;
+  readonly svid: VerifiedX509Svid | undefined;
+}
+
+/** Options of {@link listenTls}. */
+export interface TlsListenerOptions {
+  readonly address: string;
+  readonly port: number;
+  /** The configuration key of the port, for messages. */
+  readonly option: string;
+  /** Certificate and key to begin with (PEM). */
+  readonly identity: SecureContextOptions;
+  /** Bundles that client certificates are verified against. */
+  readonly bundles: X509BundleSource;
+  readonly log: Logger;
+  readonly onConnection: (socket: Socket, caller: TlsCaller) => void;
+  readonly now?: () => number;
+}
+
+/** A listener that is bound. */
+export interface TlsListener {
+  readonly port: number;
+  /** New handshakes use this identity; connections that stand are not touched. */
+  setIdentity(identity: SecureContextOptions): void;
+  close(): void;
+}
+
+const HANDSHAKE_TIMEOUT = 10_000;
+const MAX_CONNECTIONS = 10_000;
+
+export async function listenTls(options: TlsListenerOptions): Promise<TlsListener> {
+  const settings = {
+    minVersion: 'TLSv1.2', // SPIRE's agents and servers may still offer no more.
+    ALPNProtocols: ['h2'],
+    requestCert: true,
+    rejectUnauthorized: false,
+    handshakeTimeout: HANDSHAKE_TIMEOUT,
+  } as const;
+  const server = createServer({ ...settings, ...options.identity });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on('secureConnection', (socket) => accept(socket, options));
+  server.on('tlsClientError', (error, socket) => {
+    options.log.debug({ peer: socket.remoteAddress, reason: error.message }, 'a TLS handshake failed');
+    socket.destroy();
+  });
+  const port = await listenTcp(server, options.address, options.port, options.option);
+  return {
+    port,
+    setIdentity: (identity) => server.setSecureContext({ minVersion: settings.minVersion, ...identity }),
+    close: () => server.close(),
+  };
+}
+
+// A certificate that is presented and fails ends the connection: it is never treated as anonymous.
+function accept(socket: TLSSocket, options: TlsListenerOptions): void {
+  const address = socket.remoteAddress ?? 'unknown';
+  const chain = sentChain(socket);
+  let svid: VerifiedX509Svid | undefined;
+  if (chain.length > 0) {
+    try {
+      svid = verifyX509Svid(chain, options.bundles, { now: options.now?.() });
+    } catch (error) {
+      options.log.warn(
+        { peer: address, trust_domain: claimedTrustDomainOf(chain), reason: messageOf(error) },
+        'refused a connection: the client certificate does not verify',
+      );
+      socket.destroy();
+      return;
+    }
+  }
+  options.onConnection(socket, { kind: 'tls', address, svid });
+}
+
+/** The certificates that the peer sent, leaf first, as DER; empty if none. */
+export function sentChain(socket: TLSSocket): Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  while (certificate?.raw !== undefined) {
+    chain.push(new Uint8Array(certificate.raw));
+    const issuer: DetailedPeerCertificate | undefined = certificate.issuerCertificate;
+    certificate = issuer === certificate ? undefined : issuer;
+  }
+  return chain;
+}
