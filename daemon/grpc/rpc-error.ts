@@ -34,7 +34,7 @@ export class RpcError extends Error {
     const metadata = new Metadata();
     if (this.details.length > 0) {
       const rich = create(StatusSchema, {
-        code: this.number as number,
+        code: this.number,
         message: this.message,
         details: this.details.map(({ schema, message }) => anyPack(schema, message)),
       });
