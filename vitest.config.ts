@@ -1,3 +1,4 @@
+// Tests run on the Node that the package brings; the unit tests also run under `bun test`.
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

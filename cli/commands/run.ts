@@ -1,0 +1,39 @@
+// svid run --as NAME -- COMMAND
+import { constants } from 'node:os';
+import { Launch } from '../../sdk/api/gen/sigil/launch/v1/launch_pb.ts';
+import { agentAdminSocket, localClient } from '../endpoints.ts';
+import { cliErrorOf } from '../errors.ts';
+import { spawnGated } from '../launch/gate.ts';
+
+const FORWARDED = [
+  'SIGINT',
+  'SIGTERM',
+  'SIGHUP',
+  'SIGQUIT',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGCONT',
+  'SIGWINCH',
+] as const;
+
+export async function run(command: string[], options: { as: string; agentSocket?: string }): Promise<void> {
+  const socket = agentAdminSocket(options.agentSocket);
+  const { child, pid, startTime, release } = spawnGated(command as [string, ...string[]], {
+    stdio: ['inherit', 'inherit', 'inherit'],
+  });
+  const ended = new Promise<number>((resolve) => {
+    child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal!] ?? 0)));
+  });
+  using client = localClient(socket);
+  try {
+    await client.unary(Launch.method.register, { pid, startTime, name: options.as }, { timeout: 10_000 });
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw cliErrorOf(error, `the agent at ${socket} does not vouch for the name ${options.as}`);
+  }
+  client.close();
+  for (const signal of FORWARDED) process.on(signal, () => child.kill(signal));
+  release();
+  process.exitCode = await ended;
+  for (const signal of FORWARDED) process.removeAllListeners(signal);
+}
