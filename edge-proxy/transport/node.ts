@@ -1,0 +1,268 @@
+// Stream sockets on node:net and node:tls, for Node and Deno.
+import { connect as connectPlain, createServer, type Socket as NetSocket, type Server } from 'node:net';
+import {
+  connect as connectTls,
+  createSecureContext,
+  TLSSocket,
+  type ConnectionOptions,
+  type SecureContext,
+} from 'node:tls';
+import { pemOf } from '../../sdk/x509-svid/pem.ts';
+import { formatAddress, type Address } from './address.ts';
+import {
+  NO_TICKETS,
+  sentChain,
+  type ConnectOptions,
+  type Listener,
+  type ListenOptions,
+  type Socket,
+  type SocketHandlers,
+  type TlsMaterial,
+  type TlsSettings,
+  type Transport,
+} from './socket.ts';
+import { bindError, bindUnixSocket } from './unix-socket.ts';
+
+/** Stream sockets on node:net and node:tls. */
+export function nodeTransport(): Transport {
+  return { runtime: 'Deno' in globalThis ? 'deno' : 'node', listen, connect };
+}
+
+async function listen(options: ListenOptions): Promise<Listener> {
+  let open = 0;
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
+    open++;
+    raw.once('close', () => open--);
+    accept(raw, options, open);
+  });
+  const { address } = options;
+  const bind = () => bound(server, address);
+  try {
+    await (address.kind === 'unix' ? bindUnixSocket(address.path, () => answers(address), bind) : bind());
+  } catch (error) {
+    server.close();
+    throw bindError(formatAddress(address), error);
+  }
+  const chosen = server.address();
+  const port = typeof chosen === 'object' && chosen !== null ? chosen.port : 0;
+  return {
+    address: address.kind === 'tcp' ? { ...address, port } : address,
+    close: () => server.close(),
+  };
+}
+
+function bound(server: Server, address: Address): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    const ready = () => {
+      server.off('error', reject);
+      // Accept errors (such as too many open files) pass; the listener stays.
+      server.on('error', () => undefined);
+      resolve();
+    };
+    if (address.kind === 'unix') server.listen({ path: address.path }, ready);
+    else server.listen({ host: address.host, port: address.port, exclusive: true }, ready);
+  });
+}
+
+function answers(address: Address): Promise<boolean> {
+  const probe = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
+  return connect({ address, timeout: 1_000 }, probe).then(
+    (socket) => (socket.destroy(), true),
+    () => false,
+  );
+}
+
+function accept(raw: NetSocket, options: ListenOptions, open: number): void {
+  const remoteAddress = remoteAddressOf(raw);
+  raw.on('error', () => undefined);
+  const refuse = (reason: 'tls' | 'limit', error: Error) => {
+    raw.destroy();
+    options.onRefused({ remoteAddress, reason, error });
+  };
+  if (open > options.maxConnections) {
+    refuse('limit', new Error(`more than ${options.maxConnections} connections`));
+    return;
+  }
+  const { tls } = options;
+  if (tls === undefined) {
+    const socket = new NodeSocket(raw, remoteAddress);
+    socket.attach(options.onSocket(socket));
+    return;
+  }
+  let secured: TLSSocket;
+  let material: TlsMaterial;
+  try {
+    material = tls.material();
+    secured = new TLSSocket(raw, {
+      isServer: true,
+      secureContext: secureContextOf(material),
+      requestCert: true,
+      rejectUnauthorized: false, // our verifier decides: see `verified`
+      ALPNProtocols: ['http/1.1'],
+    });
+  } catch (error) {
+    refuse('tls', error as Error);
+    return;
+  }
+  let failure: Error | undefined;
+  let done = false;
+  const timer = setTimeout(() => {
+    failure = new Error('the TLS handshake took too long');
+    raw.destroy();
+  }, options.handshakeTimeout);
+  secured.on('error', (error) => (failure ??= error));
+  secured.once('close', () => {
+    clearTimeout(timer);
+    raw.destroy();
+    if (!done) refuse('tls', failure ?? new Error('the connection ended during the TLS handshake'));
+  });
+  secured.once('secure', () => {
+    clearTimeout(timer);
+    let socket: NodeSocket;
+    try {
+      socket = verified(secured, tls, material, remoteAddress);
+    } catch (error) {
+      failure = error as Error;
+      secured.destroy();
+      return;
+    }
+    done = true;
+    socket.attach(options.onSocket(socket));
+  });
+}
+
+function connect(options: ConnectOptions, handlers: SocketHandlers): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const { address, tls } = options;
+    const target =
+      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
+    const material = tls?.material();
+    const stream =
+      material === undefined
+        ? connectPlain({ ...target, allowHalfOpen: true, noDelay: true })
+        : connectTls({
+            ...target,
+            allowHalfOpen: true,
+            noDelay: true,
+            secureContext: secureContextOf(material),
+            rejectUnauthorized: false, // our verifier decides: see `verified`
+            checkServerIdentity: () => undefined,
+            ALPNProtocols: ['http/1.1'],
+          } as TlsConnectOptions);
+    let failure: Error | undefined;
+    const timer = setTimeout(() => {
+      failure = new Error(`connecting to ${formatAddress(address)} took too long`);
+      stream.destroy();
+    }, options.timeout);
+    const onError = (error: Error) => (failure ??= error);
+    const onClose = () => {
+      clearTimeout(timer);
+      reject(failure ?? new Error(`${formatAddress(address)} closed the connection`));
+    };
+    stream.on('error', onError);
+    stream.once('close', onClose);
+    stream.once(tls === undefined ? 'connect' : 'secureConnect', () => {
+      clearTimeout(timer);
+      const remoteAddress = formatAddress(address);
+      let socket: NodeSocket;
+      try {
+        socket =
+          tls === undefined
+            ? new NodeSocket(stream, remoteAddress)
+            : verified(stream as TLSSocket, tls, material!, remoteAddress);
+      } catch (error) {
+        failure = error as Error;
+        stream.destroy();
+        return;
+      }
+      stream.off('close', onClose);
+      socket.attach(handlers);
+      resolve(socket);
+    });
+  });
+}
+
+function verified(
+  stream: TLSSocket,
+  tls: TlsSettings,
+  material: TlsMaterial,
+  remoteAddress: string,
+): NodeSocket {
+  // A peer without ALPN speaks HTTP/1.1 (RFC 9112 names it the default); another protocol was never offered.
+  const alpn = stream.alpnProtocol;
+  if (alpn && alpn !== 'http/1.1') throw new Error(`the peer negotiated ${alpn}`);
+  const peer = tls.verify(sentChain(stream.getPeerCertificate(true)));
+  return new NodeSocket(stream, remoteAddress, peer, material);
+}
+
+class NodeSocket implements Socket {
+  readonly remoteAddress: string;
+  readonly peer: Socket['peer'];
+  readonly material: TlsMaterial | undefined;
+  readonly #stream: NetSocket;
+  #error: Error | undefined;
+
+  constructor(stream: NetSocket, remoteAddress: string, peer?: Socket['peer'], material?: TlsMaterial) {
+    this.#stream = stream;
+    this.remoteAddress = remoteAddress;
+    this.peer = peer;
+    this.material = material;
+  }
+
+  attach(handlers: SocketHandlers): void {
+    const stream = this.#stream;
+    stream.on('error', (error) => (this.#error ??= error));
+    stream.on('drain', () => handlers.onDrain());
+    stream.on('end', () => handlers.onEnd());
+    stream.on('close', () => handlers.onClose(this.#error));
+    stream.on('data', (bytes: Uint8Array) => handlers.onData(bytes));
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#stream.destroyed || this.#stream.writableEnded ? false : this.#stream.write(bytes);
+  }
+
+  end(): void {
+    if (!this.#stream.destroyed) this.#stream.end();
+  }
+
+  destroy(): void {
+    this.#stream.destroy();
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+}
+
+// @types/node leaves out that tls.connect hands these on to net.connect.
+type TlsConnectOptions = ConnectionOptions & { readonly noDelay: boolean };
+
+function remoteAddressOf(raw: NetSocket): string {
+  const host = raw.remoteAddress;
+  return host === undefined ? 'unix' : formatAddress({ kind: 'tcp', host, port: raw.remotePort ?? 0 });
+}
+
+const contexts = new WeakMap<TlsMaterial, SecureContext>();
+
+function secureContextOf(material: TlsMaterial): SecureContext {
+  let context = contexts.get(material);
+  if (context === undefined) {
+    context = createSecureContext({
+      cert: pemOf('CERTIFICATE', material.certificates),
+      key: pemOf('PRIVATE KEY', [material.privateKey]),
+      // No roots: trust is the verifier's alone, and none is appended to the chain that the peer sent.
+      ca: [],
+      minVersion: 'TLSv1.3',
+      maxVersion: 'TLSv1.3',
+      secureOptions: NO_TICKETS,
+    });
+    contexts.set(material, context);
+  }
+  return context;
+}
