@@ -7,7 +7,7 @@ export class LiveLine {
   #shown = false;
 
   constructor(wanted: boolean) {
-    this.isLive = wanted && Boolean(process.stderr.isTTY);
+    this.isLive = wanted && process.stderr.isTTY;
   }
 
   /** Shows text in place of what was there. */

@@ -156,14 +156,14 @@ function findPath(
   return extend([leaf]);
 }
 
-// RFC 5280 6.1.4 (k) to (n). Name constraints are not evaluated: a signing certificate that has them is refused,
+// RFC 5280 6.1.4 (k) to (n): a key usage, where there is one, must allow signing. Name constraints are not evaluated: a signing certificate that has them is refused,
 // which fails closed.
 function maySign(issuer: Certificate, below: number, now: number): boolean {
-  const { basicConstraints, nameConstraints, unknownCritical } = issuer.extensions;
+  const { basicConstraints, keyUsage, nameConstraints, unknownCritical } = issuer.extensions;
   return (
     basicConstraints?.ca === true &&
     (basicConstraints.pathLength === undefined || basicConstraints.pathLength >= below) &&
-    hasKeyUsage(issuer.extensions, 'keyCertSign') &&
+    (keyUsage === undefined || hasKeyUsage(issuer.extensions, 'keyCertSign')) &&
     nameConstraints === undefined &&
     unknownCritical.length === 0 &&
     now >= issuer.notBefore &&

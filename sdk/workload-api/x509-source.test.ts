@@ -1,0 +1,152 @@
+// Against a real gRPC server on a real Unix socket.
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { testAuthority, type TestAuthority } from '../../test/support/authority.ts';
+import { eventually } from '../../test/support/eventually.ts';
+import { TestWorkloadApi } from '../../test/support/workload-api.ts';
+import { SpiffeError } from '../error.ts';
+import { parseTrustDomain } from '../spiffe-id.ts';
+import { workloadApiTarget } from './endpoint.ts';
+import { X509Source, type SourceEvent } from './x509-source.ts';
+
+describe('X509Source', () => {
+  let authority: TestAuthority;
+  let api: TestWorkloadApi;
+  let events: SourceEvent[];
+  let sources: X509Source[];
+
+  beforeEach(async () => {
+    authority = await testAuthority();
+    api = new TestWorkloadApi(join(await mkdtemp(join(tmpdir(), 'sigil-test-')), 'api.sock'), authority);
+    await api.start();
+    [events, sources] = [[], []];
+  });
+  afterEach(async () => {
+    for (const source of sources) await source.close();
+    api.stop();
+  });
+
+  const open = async (options: { now?: () => number } = {}) => {
+    const source = await X509Source.open({
+      endpoint: api.endpoint,
+      onEvent: (event) => events.push(event),
+      maxBackoff: 100,
+      ...options,
+    });
+    sources.push(source);
+    return source;
+  };
+
+  it('waits for the first SVID, then follows every change', async () => {
+    const [first, second] = [await authority.issue('/web'), await authority.issue('/web')];
+    api.push(first);
+    const source = await open();
+    expect(source.current().serial).toBe(first.serial);
+    expect(source.x509Bundle(parseTrustDomain('example.org'))?.authorities).toHaveLength(1);
+    expect(source.x509Bundle(parseTrustDomain('other.org'))).toBeUndefined();
+    let updates = 0;
+    source.onUpdate(() => updates++);
+    api.push(second);
+    await eventually(() => source.current().serial === second.serial);
+    expect(updates).toBe(1);
+  });
+
+  it('WE-04: sends the security header, exactly once', async () => {
+    api.push(await authority.issue('/web'));
+    await open();
+    expect(api.headers).toEqual([['true']]);
+  });
+
+  it('keeps what it has while the endpoint is away, and comes back by itself', async () => {
+    const [first, second] = [await authority.issue('/web'), await authority.issue('/web')];
+    api.push(first);
+    const source = await open();
+    api.stop();
+    await eventually(() => events.some(({ kind }) => kind === 'interrupted'));
+    expect(source.current().serial).toBe(first.serial);
+    api.push(second);
+    await api.start();
+    await eventually(() => source.current().serial === second.serial);
+  });
+
+  it('WAPI-26: stops using an identity that was withdrawn, and takes a new one', async () => {
+    api.push(await authority.issue('/web'));
+    const source = await open();
+    api.push({ code: 'PERMISSION_DENIED', message: 'no identity issued' });
+    await eventually(() => events.some(({ kind }) => kind === 'denied'));
+    expect(() => source.current()).toThrow(expect.objectContaining({ code: 'ERR_NO_IDENTITY' }));
+    api.push(await authority.issue('/web'));
+    await eventually(() => {
+      try {
+        return source.current();
+      } catch {
+        return undefined;
+      }
+    });
+  });
+
+  it('never hands out an expired SVID', async () => {
+    api.push(await authority.issue('/web'));
+    let now = Date.now();
+    const source = await open({ now: () => now });
+    now = source.current().notAfter + 1;
+    expect(() => source.current()).toThrow(expect.objectContaining({ code: 'ERR_SVID_EXPIRED' }));
+  });
+
+  it('WAPI-10: discards a message that is wrong and keeps the stream', async () => {
+    const [first, second] = [await authority.issue('/web'), await authority.issue('/web')];
+    api.push(first);
+    const source = await open();
+    api.push({ ...second, id: authority.id('/other') });
+    api.push({ ...second, privateKey: first.privateKey });
+    await eventually(() => events.filter(({ kind }) => kind === 'interrupted').length === 2);
+    expect(source.current().serial).toBe(first.serial);
+    api.push(second);
+    await eventually(() => source.current().serial === second.serial);
+    expect(api.calls).toBe(1);
+  });
+
+  it('WE-06: does not ask again after InvalidArgument', async () => {
+    api.push({ code: 'INVALID_ARGUMENT', message: 'security header missing from request' });
+    await expect(open()).rejects.toThrow(SpiffeError);
+    expect(api.calls).toBe(1);
+  });
+
+  it('a wait for the first SVID ends with its signal', async () => {
+    const controller = new AbortController();
+    const opening = X509Source.open({ endpoint: api.endpoint, signal: controller.signal });
+    await eventually(() => api.calls === 1);
+    controller.abort();
+    await expect(opening).rejects.toMatchObject({ code: 'ERR_NO_IDENTITY' });
+  });
+});
+
+describe('endpoints', () => {
+  it.each([
+    ['unix:///run/a.sock', 'unix:/run/a.sock'],
+    ['unix:/run/a.sock', 'unix:/run/a.sock'],
+    ['tcp://127.0.0.1:80', 'ipv4:127.0.0.1:80'],
+    ['tcp://[::1]:80', 'ipv6:[::1]:80'],
+  ])('%s is %s', (uri, target) => {
+    expect(workloadApiTarget(uri)).toBe(target);
+  });
+
+  it.each([
+    'unix://foo',
+    'unix://host/a',
+    'unix:a',
+    'unix:////a',
+    'unix:///a?b',
+    'tcp://localhost:80',
+    'tcp://127.0.0.1',
+    'tcp://127.0.0.1:0',
+    'tcp://127.0.0.1:80/a',
+    'http://a',
+    '/run/a.sock',
+    'tcp://[127.0.0.1]:1',
+  ])('WE-09: %s is refused', (uri) => {
+    expect(() => workloadApiTarget(uri)).toThrow(expect.objectContaining({ code: 'ERR_ENDPOINT' }));
+  });
+});
