@@ -13,7 +13,7 @@ import { ALL_PROXIES, NODE_ID, SVID_TTL_SECONDS, workloadId, type MeshPlan } fro
 
 const JOIN_TOKEN_TTL_SECONDS = 300;
 // A folder that is used again has the entries of the last time.
-const DONE: readonly number[] = [status.OK, status.ALREADY_EXISTS];
+const DONE = new Set<number | undefined>([status.OK, status.ALREADY_EXISTS]);
 
 /** Whether the server answers on its local socket. */
 export async function serverAnswers(plan: MeshPlan): Promise<boolean> {
@@ -44,7 +44,7 @@ export async function registerMesh(plan: MeshPlan): Promise<{ joinToken: string;
     })),
   });
   for (const result of results) {
-    if (!DONE.includes(result.status?.code ?? -1)) {
+    if (!DONE.has(result.status?.code)) {
       throw new CliError(`an entry could not be created: ${result.status?.message}`);
     }
   }

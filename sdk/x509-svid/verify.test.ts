@@ -9,7 +9,7 @@ import { SpiffeError } from '../error.ts';
 import { concat } from './der-writer.ts';
 import { verifyX509Svid } from './verify.ts';
 
-x509.cryptoProvider.set(webcrypto as Crypto);
+x509.cryptoProvider.set(webcrypto);
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const HOUR = 3_600_000;
 
@@ -28,8 +28,7 @@ let rootKeys: webcrypto.CryptoKeyPair;
 let root: x509.X509Certificate;
 let bundles: X509BundleSource;
 
-const generate = () =>
-  webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
+const generate = () => webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
 const der = (certificate: x509.X509Certificate) => new Uint8Array(certificate.rawData);
 const bundlesOf = (...certificates: x509.X509Certificate[]) =>
   x509BundleSet([parseX509Bundle('example.org', concat(certificates.map(der)))]);
@@ -242,7 +241,7 @@ describe('what we issue', () => {
 
   it('X509-01 to X509-19: is read by another implementation as the standard asks', async () => {
     const svid = await ours.issue('/web', { dnsNames: ['web.example.org'] });
-    const leaf = new x509.X509Certificate(svid.certificates[0] as Uint8Array<ArrayBuffer>);
+    const leaf = new x509.X509Certificate(svid.certificates[0]);
     const names = leaf.getExtension(x509.SubjectAlternativeNameExtension)!.names.toJSON();
     expect(names).toEqual([
       { type: 'dns', value: 'web.example.org' },
@@ -261,7 +260,7 @@ describe('what we issue', () => {
       '1.3.6.1.5.5.7.3.2',
     ]);
     expect(leaf.subject).toBe('O=Sigil, CN=web.example.org');
-    const issuer = new x509.X509Certificate(ours.certificate.der as Uint8Array<ArrayBuffer>);
+    const issuer = new x509.X509Certificate(ours.certificate.der);
     expect(await leaf.verify({ publicKey: issuer.publicKey })).toBe(true);
     expect(issuer.getExtension(x509.BasicConstraintsExtension)).toMatchObject({ ca: true, critical: true });
     expect(issuer.getExtension(x509.KeyUsagesExtension)).toMatchObject({

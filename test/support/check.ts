@@ -20,7 +20,7 @@ const command = (name: string, ...args: string[]): Step => ({
     run(bin(name), args, { cwd: root, maxBuffer: 32 * 1024 * 1024 }).then(
       () => '',
       (error: { stdout?: string; stderr?: string }) =>
-        `${error.stdout ?? ''}${error.stderr ?? ''}` || String(error),
+        `${error.stdout ?? ''}${error.stderr ?? ''}` || 'it could not be run',
     ),
 });
 
