@@ -1,0 +1,90 @@
+// The agent's heartbeat: keep the own SVID, sync, renew, and after a failure try again for ever, a little later each
+// time. Nothing that the server does or fails to do ends the agent.
+import type { Logger } from '../daemon/log.ts';
+import { createBackoff, delay } from '../sdk/backoff.ts';
+import { messageOf } from '../sdk/error.ts';
+import { denialOf } from './node-attestation/denial.ts';
+import type { NodeIdentity } from './node-attestation/node-identity.ts';
+import { retryCeiling } from './renewal.ts';
+import type { SvidCache } from './svid-cache/svid-cache.ts';
+import type { Synchronizer } from './sync/synchronizer.ts';
+import { createOccasionalLog } from './workload-api/occasional-log.ts';
+
+/** Options of {@link runAgentLoop}. */
+export interface AgentLoopOptions {
+  readonly identity: NodeIdentity;
+  readonly synchronizer: Synchronizer;
+  readonly cache: SvidCache;
+  readonly syncInterval: number;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** Called once, after the first sync. */
+  readonly onReady: () => void;
+  readonly now?: () => number;
+  readonly random?: () => number;
+}
+
+export async function runAgentLoop(options: AgentLoopOptions): Promise<void> {
+  const { identity, synchronizer, signal, now = Date.now, random = Math.random } = options;
+  const failures = createOccasionalLog();
+  let backoff = createBackoff({ random });
+  let failing = false;
+  let ready = false;
+  let nextSync = 0;
+  while (!signal.aborted) {
+    let wait: number;
+    try {
+      await identity.maintain(signal);
+      if (now() >= nextSync) {
+        await synchronizer.sync(signal);
+        nextSync = now() + options.syncInterval * (0.9 + 0.2 * random());
+      } else {
+        await synchronizer.renew(signal);
+      }
+      identity.accept();
+      if (failing) options.log.info('the server answers again');
+      failing = false;
+      backoff = createBackoff({
+        random,
+        max: retryCeiling(options.syncInterval, shortestLifetime(options, now())),
+      });
+      if (!ready) options.onReady();
+      ready = true;
+      const due = Math.min(nextSync, synchronizer.nextRenewal(), identity.renewAt);
+      // A clock that was set back must not put us to sleep for longer than a sync.
+      wait = Math.min(Math.max(due - now(), MIN_WAIT), options.syncInterval * 1.1);
+    } catch (error) {
+      if (signal.aborted) return;
+      failing = true;
+      nextSync = 0;
+      wait = backoff.next();
+      react(error, options, failures);
+    }
+    await delay(wait, signal);
+  }
+}
+
+const MIN_WAIT = 20;
+
+function react(
+  error: unknown,
+  { identity, cache, log }: AgentLoopOptions,
+  failures: ReturnType<typeof createOccasionalLog>,
+): void {
+  // Whatever stands may be half dead: the next attempt dials.
+  identity.connection.drop();
+  const denial = denialOf(error);
+  if (denial !== undefined) {
+    identity.deny(denial);
+    // A ban or an eviction is the server's word about now; silence would not be.
+    if (denial !== 'must-attest-again') cache.withdraw();
+  }
+  const reason = messageOf(error);
+  failures(reason, () => log.warn({ reason }, 'could not sync with the server; trying again'));
+}
+
+function shortestLifetime({ cache }: AgentLoopOptions, now: number): number {
+  let shortest = Infinity;
+  for (const { notAfter } of cache.svids.values()) shortest = Math.min(shortest, notAfter - now);
+  return Math.max(shortest, 10_000);
+}

@@ -1,0 +1,84 @@
+// The two RPCs by which an agent gets its own SVID: AttestAgent, as nobody, and RenewAgent, as itself.
+import { generatePrivateKey } from '../../daemon/key-manager/local-key.ts';
+import type { NodeAttestorAgent } from '../../attestors/node/node-attestor-agent.ts';
+import { Agent, type AttestAgentResponse } from '../../sdk/api/gen/spire/api/server/agent/v1/agent_pb.ts';
+import type { X509SVID } from '../../sdk/api/gen/spire/api/types/x509svid_pb.ts';
+import type { GrpcClient } from '../../sdk/grpc/client.ts';
+import { isMemberOf, type TrustDomain } from '../../sdk/spiffe-id.ts';
+import { createCsr } from '../../sdk/x509-svid/csr.ts';
+import { parseX509Svid, type X509Svid } from '../../sdk/x509-svid/x509-svid.ts';
+import { Buffer } from 'node:buffer';
+import { RPC_TIMEOUT } from './server-connection.ts';
+
+/** An SVID that the server gave this agent. */
+export interface AgentSvid {
+  readonly svid: X509Svid;
+  readonly reattestable: boolean;
+}
+
+// Challenge and response may take turns; a server that never ends must not hold us.
+const MAX_STEPS = 10;
+
+/** Proves the node. The connection must be anonymous. */
+export async function attestAgent(
+  client: GrpcClient,
+  attestor: NodeAttestorAgent,
+  trustDomain: TrustDomain,
+  signal: AbortSignal,
+): Promise<AgentSvid> {
+  const attestation = await attestor.begin();
+  const { csr, privateKey } = await newRequest();
+  const stream = client.bidiStream(Agent.method.attestAgent, { timeout: RPC_TIMEOUT, signal });
+  const data = { type: attestor.name, payload: attestation.payload };
+  stream.send({ step: { case: 'params', value: { data, params: { csr } } } });
+  let steps = 0;
+  for await (const { step } of stream.messages) {
+    if (step.case === 'result') {
+      stream.close();
+      return {
+        svid: readSvid(svidOf(step.value), privateKey, trustDomain),
+        reattestable: step.value.reattestable,
+      };
+    }
+    if (step.case !== 'challenge' || attestation.answer === undefined || ++steps > MAX_STEPS) {
+      throw new Error(`the server asked for a step that ${attestor.name} does not have`);
+    }
+    const value = await attestation.answer(step.value);
+    stream.send({ step: { case: 'challengeResponse', value } });
+  }
+  throw new Error('the server ended the attestation without a result');
+}
+
+/** Renews the agent's SVID, with a new key. The old one stays good until the new one is first used. */
+export async function renewAgent(
+  client: GrpcClient,
+  trustDomain: TrustDomain,
+  signal: AbortSignal,
+): Promise<X509Svid> {
+  const { csr, privateKey } = await newRequest();
+  const { svid } = await client.unary(
+    Agent.method.renewAgent,
+    { params: { csr } },
+    { timeout: RPC_TIMEOUT, signal },
+  );
+  if (svid === undefined) throw new Error('the server answered the renewal without an SVID');
+  return readSvid(svid, privateKey, trustDomain);
+}
+
+function svidOf(result: Extract<AttestAgentResponse['step'], { case: 'result' }>['value']): X509SVID {
+  if (result.svid === undefined) throw new Error('the server answered the attestation without an SVID');
+  return result.svid;
+}
+
+function readSvid(message: X509SVID, privateKey: Uint8Array, trustDomain: TrustDomain): X509Svid {
+  const svid = parseX509Svid(new Uint8Array(Buffer.concat(message.certChain)), privateKey);
+  if (!isMemberOf(svid.id, trustDomain)) {
+    throw new Error(`the server gave this agent the ID ${svid.id}, which is not of ${trustDomain}`);
+  }
+  return svid;
+}
+
+async function newRequest(): Promise<{ csr: Uint8Array; privateKey: Uint8Array }> {
+  const key = await generatePrivateKey('ec-p256');
+  return { csr: createCsr(key), privateKey: new Uint8Array(key.export({ type: 'pkcs8', format: 'der' })) };
+}
