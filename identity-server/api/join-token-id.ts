@@ -1,0 +1,25 @@
+// Agents that joined by a token are named after its digest (decision 003). Scripts written for SPIRE name them after
+// the token itself: such names are translated before anything is looked up or kept, so that no token is stored.
+import {
+  JOIN_TOKEN_PATH,
+  joinTokenAgentPath,
+  joinTokenDigest,
+} from '../../attestors/node/join_token/server.ts';
+import { pathOf, spiffeIdOf, trustDomainOf, type SpiffeId } from '../../sdk/spiffe-id.ts';
+import type { ServiceOptions } from './services.ts';
+
+/** The ID under which an agent is known, given that or SPIRE's form of it. */
+export async function knownAgentId(
+  id: SpiffeId,
+  { registry, store }: Pick<ServiceOptions, 'registry' | 'store'>,
+): Promise<SpiffeId> {
+  const path = pathOf(id);
+  if (!path.startsWith(JOIN_TOKEN_PATH)) return id;
+  const name = path.slice(JOIN_TOKEN_PATH.length);
+  const digest = joinTokenDigest(name);
+  const translated = spiffeIdOf(trustDomainOf(id), joinTokenAgentPath(digest));
+  if (!/^[0-9a-f]{32}$/.test(name)) return translated;
+  // It has the form of our own names; it is a token all the same if one of that text was given out.
+  const isToken = registry.node(translated) !== undefined || (await store.hasJoinToken(digest));
+  return isToken ? translated : id;
+}

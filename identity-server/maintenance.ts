@@ -1,0 +1,67 @@
+// What the server does by itself, from time to time: rotate, prune, compact.
+import type { Logger } from '../daemon/log.ts';
+import type { TlsListener } from '../daemon/grpc/tls-listener.ts';
+import type { ServerSvid } from './ca/server-svid.ts';
+import type { X509Ca } from './ca/x509-ca.ts';
+import { isExpired } from './entry/authorized.ts';
+import type { Registry } from './entry/registry.ts';
+import type { Store } from './store/store.ts';
+
+/** Options of {@link startMaintenance}. Durations are milliseconds. */
+export interface MaintenanceOptions {
+  readonly ca: X509Ca;
+  readonly svid: ServerSvid;
+  readonly listener: Pick<TlsListener, 'setIdentity'>;
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly log: Logger;
+  /** Between two looks at what may be due to rotate. */
+  readonly rotationInterval: number;
+  readonly now: () => number;
+}
+
+const PRUNE_INTERVAL = 300_000;
+/** Changes that stay in the log for readers that lag. */
+const KEPT_CHANGES = 100_000;
+
+/** Starts the timers; the returned function stops them. A failure is logged and tried again at the next turn. */
+export function startMaintenance(options: MaintenanceOptions): () => void {
+  const every = (interval: number, what: string, run: () => Promise<void>) => {
+    const timer = setInterval(() => {
+      run().catch((err: unknown) => options.log.error({ err }, `${what} failed; it will be tried again`));
+    }, interval);
+    return () => clearInterval(timer);
+  };
+  const stops = [
+    every(options.rotationInterval, 'rotation', () => rotate(options)),
+    every(PRUNE_INTERVAL, 'pruning', () => prune(options)),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+/** Rotates what is due. */
+export async function rotate({ ca, svid, listener, log }: MaintenanceOptions): Promise<void> {
+  await ca.tick();
+  if (!svid.isDue) return;
+  listener.setIdentity(await svid.renew());
+  log.debug('renewed the SVID of the server');
+}
+
+/** Deletes expired entries and tokens, and log lines that nobody needs any more. */
+export async function prune(options: Omit<MaintenanceOptions, 'listener'>): Promise<void> {
+  const { store, registry, log, now } = options;
+  const seconds = Math.floor(now() / 1_000);
+  const expired = [...registry.entries.all()].filter((entry) => isExpired(entry, seconds));
+  if (expired.length > 0) {
+    await store.deleteEntries(expired.map(({ id }) => id));
+    await registry.catchUp();
+    for (const { id, spiffeId } of expired) {
+      log.info({ entry_id: id, spiffe_id: spiffeId }, 'pruned an expired registration entry');
+    }
+  }
+  await store.deleteJoinTokensExpiredBefore(seconds);
+  const revision = registry.position?.revision ?? 0;
+  if (revision > KEPT_CHANGES) await store.compact(revision - KEPT_CHANGES);
+}

@@ -1,0 +1,104 @@
+// Builds the server from its configuration and runs it: store, authority, view, services, listeners, in this order.
+import { join } from 'node:path';
+import { nodeAttestorServers } from '../attestors/node/server-catalog.ts';
+import { makePrivateFolder } from '../daemon/files.ts';
+import { GrpcServer } from '../daemon/grpc/server.ts';
+import { listenTls } from '../daemon/grpc/tls-listener.ts';
+import { listenGrpcUnix } from '../daemon/grpc/unix-listener.ts';
+import { openDiskKeyManager } from '../daemon/key-manager/disk.ts';
+import type { Logger } from '../daemon/log.ts';
+import type { Caller } from './api/caller.ts';
+import { createGuard } from './api/guard.ts';
+import { requestLog } from './api/request-log.ts';
+import { addServices } from './api/services.ts';
+import { ServerSvid, serverIdOf } from './ca/server-svid.ts';
+import { createX509Ca } from './ca/x509-ca.ts';
+import type { IdentityServerConfig } from './config.ts';
+import { openRegistry } from './entry/registry.ts';
+import { startMaintenance } from './maintenance.ts';
+import { openSqliteStore } from './store/sqlite/sqlite-store.ts';
+
+/** What a server needs besides its configuration. */
+export interface IdentityServerOptions {
+  readonly log: Logger;
+  readonly now?: () => number;
+}
+
+/** A server that is up. */
+export interface IdentityServer extends AsyncDisposable {
+  /** The TCP port that was bound. */
+  readonly port: number;
+  readonly socketPath: string;
+}
+
+/** Only the owner of the process may administer it; give others a group and a folder of their own to change that. */
+const SOCKET_MODE = 0o600;
+
+/**
+ * Starts the server.
+ *
+ * @throws Error that names the file, folder, address or key that is at fault and what to do.
+ */
+export async function startIdentityServer(
+  config: IdentityServerConfig,
+  { log, now = Date.now }: IdentityServerOptions,
+): Promise<IdentityServer> {
+  const { trust_domain: trustDomain, data_dir: folder, ca_key_type: keyType } = config;
+  await using started = new AsyncDisposableStack();
+  await makePrivateFolder(folder);
+  const store = started.use(await openSqliteStore({ folder, trustDomain }));
+  const keys = await openDiskKeyManager(join(folder, 'keys.json'));
+  const ca = await createX509Ca({ trustDomain, keys, keyType, ttl: config.ca_ttl, store, log, now });
+  const svid = new ServerSvid({ trustDomain, ca, keyType, ttl: config.default_x509_svid_ttl, now });
+  const registry = started.use(await openRegistry({ store, serverId: serverIdOf(trustDomain), now }));
+
+  const grpc = new GrpcServer<Caller>({
+    log,
+    guard: createGuard({ registry, store, now }),
+    onCall: requestLog(log),
+  });
+  started.defer(() => grpc.close());
+  addServices(grpc, {
+    trustDomain,
+    store,
+    registry,
+    ca,
+    nodeAttestors: nodeAttestorServers({
+      joinTokens: { take: (digest) => store.takeJoinToken(digest), now },
+    }),
+    agentTtl: config.agent_ttl,
+    defaultX509SvidTtl: config.default_x509_svid_ttl,
+    log,
+    now,
+  });
+
+  const listener = await listenTls({
+    ...config.listen,
+    option: 'listen',
+    identity: await svid.renew(),
+    bundles: ca,
+    log,
+    now,
+    onConnection: (socket, caller) => grpc.serve(socket, caller),
+  });
+  started.defer(() => listener.close());
+  const closeSocket = await listenGrpcUnix<Caller>({
+    path: config.socket_path,
+    mode: SOCKET_MODE,
+    option: 'socket_path',
+    log,
+    identify: () => ({ kind: 'local' }),
+    onConnection: (socket, caller) => grpc.serve(socket, caller),
+  });
+  started.defer(closeSocket);
+  const shortest = Math.min(config.ca_ttl, config.default_x509_svid_ttl);
+  const rotationInterval = Math.min(10_000, Math.max(250, shortest / 20));
+  started.defer(startMaintenance({ ca, svid, listener, store, registry, log, rotationInterval, now }));
+
+  const parts = started.move();
+  return {
+    port: listener.port,
+    socketPath: config.socket_path,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
