@@ -2,8 +2,8 @@
 // time. Nothing that the server does or fails to do ends the agent.
 import type { Logger } from '../daemon/log.ts';
 import { createBackoff, delay } from '../sdk/backoff.ts';
-import { messageOf } from '../sdk/error.ts';
 import { denialOf } from './node-attestation/denial.ts';
+import { failureText } from './node-attestation/failure-text.ts';
 import type { NodeIdentity } from './node-attestation/node-identity.ts';
 import { retryCeiling } from './renewal.ts';
 import type { SvidCache } from './svid-cache/svid-cache.ts';
@@ -27,7 +27,7 @@ export interface AgentLoopOptions {
 export async function runAgentLoop(options: AgentLoopOptions): Promise<void> {
   const { identity, synchronizer, signal, now = Date.now, random = Math.random } = options;
   const failures = createOccasionalLog();
-  let backoff = createBackoff({ random });
+  let backoff = createBackoff({ random, max: FIRST_CEILING });
   let failing = false;
   let ready = false;
   let nextSync = 0;
@@ -65,6 +65,8 @@ export async function runAgentLoop(options: AgentLoopOptions): Promise<void> {
 }
 
 const MIN_WAIT = 20;
+// Until the first sync nobody can be served, so the server is asked often.
+const FIRST_CEILING = 5_000;
 
 function react(
   error: unknown,
@@ -79,7 +81,7 @@ function react(
     // A ban or an eviction is the server's word about now; silence would not be.
     if (denial !== 'must-attest-again') cache.withdraw();
   }
-  const reason = messageOf(error);
+  const reason = failureText(error);
   failures(reason, () => log.warn({ reason }, 'could not sync with the server; trying again'));
 }
 

@@ -9,6 +9,7 @@ import { agentPaths, type AgentPaths, type WorkloadAgentConfig } from './config.
 import { serveAdmin, serveWorkloadApi } from './endpoints.ts';
 import { makeAgentFolders } from './folders.ts';
 import { loadBootstrapBundle } from './node-attestation/bootstrap.ts';
+import { withoutToken } from './node-attestation/failure-text.ts';
 import { NodeIdentity } from './node-attestation/node-identity.ts';
 import { agentStateFile } from './node-attestation/state-file.ts';
 import { createPeerIdentifier, openKernel } from './peer/peer.ts';
@@ -88,7 +89,8 @@ export async function runWorkloadAgent(
     sync_interval: syncInterval,
   } = config;
   const synchronizer = new Synchronizer({ trustDomain, identity, cache, keyType, log });
-  const onReady = () => log.info({ id: identity.svid?.id, entries: cache.entries.size }, 'ready');
+  const onReady = () =>
+    log.info({ id: withoutToken(identity.svid?.id ?? 'none'), entries: cache.entries.size }, 'ready');
   await runAgentLoop({ identity, synchronizer, cache, syncInterval, log, signal, onReady });
   log.info('stopped');
 }

@@ -1,6 +1,6 @@
 // The two RPCs by which an agent gets its own SVID: AttestAgent, as nobody, and RenewAgent, as itself.
 import { generatePrivateKey } from '../../daemon/key-manager/local-key.ts';
-import type { NodeAttestorAgent } from '../../attestors/node/node-attestor-agent.ts';
+import type { NodeAttestation, NodeAttestorAgent } from '../../attestors/node/node-attestor-agent.ts';
 import { Agent, type AttestAgentResponse } from '../../sdk/api/gen/spire/api/server/agent/v1/agent_pb.ts';
 import type { X509SVID } from '../../sdk/api/gen/spire/api/types/x509svid_pb.ts';
 import type { GrpcClient } from '../../sdk/grpc/client.ts';
@@ -8,6 +8,7 @@ import { isMemberOf, type TrustDomain } from '../../sdk/spiffe-id.ts';
 import { createCsr } from '../../sdk/x509-svid/csr.ts';
 import { parseX509Svid, type X509Svid } from '../../sdk/x509-svid/x509-svid.ts';
 import { Buffer } from 'node:buffer';
+import { failureText } from './failure-text.ts';
 import { RPC_TIMEOUT } from './server-connection.ts';
 
 /** An SVID that the server gave this agent. */
@@ -27,9 +28,23 @@ export async function attestAgent(
   signal: AbortSignal,
 ): Promise<AgentSvid> {
   const attestation = await attestor.begin();
+  try {
+    return await exchange(client, attestor.name, attestation, trustDomain, signal);
+  } catch (error) {
+    throw withoutProof(error, attestation);
+  }
+}
+
+async function exchange(
+  client: GrpcClient,
+  type: string,
+  attestation: NodeAttestation,
+  trustDomain: TrustDomain,
+  signal: AbortSignal,
+): Promise<AgentSvid> {
   const { csr, privateKey } = await newRequest();
   const stream = client.bidiStream(Agent.method.attestAgent, { timeout: RPC_TIMEOUT, signal });
-  const data = { type: attestor.name, payload: attestation.payload };
+  const data = { type, payload: attestation.payload };
   stream.send({ step: { case: 'params', value: { data, params: { csr } } } });
   let steps = 0;
   for await (const { step } of stream.messages) {
@@ -41,12 +56,19 @@ export async function attestAgent(
       };
     }
     if (step.case !== 'challenge' || attestation.answer === undefined || ++steps > MAX_STEPS) {
-      throw new Error(`the server asked for a step that ${attestor.name} does not have`);
+      throw new Error(`the server asked for a step that ${type} does not have`);
     }
     const value = await attestation.answer(step.value);
     stream.send({ step: { case: 'challengeResponse', value } });
   }
   throw new Error('the server ended the attestation without a result');
+}
+
+// A server may echo what it was sent; that must not reach our log.
+function withoutProof(error: unknown, { payload }: NodeAttestation): unknown {
+  const text = failureText(error);
+  const proof = Buffer.from(payload).toString('utf8');
+  return proof !== '' && text.includes(proof) ? new Error(text.replaceAll(proof, '[secret]')) : error;
 }
 
 /** Renews the agent's SVID, with a new key. The old one stays good until the new one is first used. */

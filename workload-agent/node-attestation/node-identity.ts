@@ -3,7 +3,6 @@
 import type { NodeAttestorAgent } from '../../attestors/node/node-attestor-agent.ts';
 import type { Logger } from '../../daemon/log.ts';
 import { x509BundleSet, type X509Bundle } from '../../sdk/bundle/x509-bundle.ts';
-import { messageOf } from '../../sdk/error.ts';
 import type { TrustDomain } from '../../sdk/spiffe-id.ts';
 import { pemOf } from '../../sdk/x509-svid/pem.ts';
 import type { X509Svid } from '../../sdk/x509-svid/x509-svid.ts';
@@ -11,6 +10,7 @@ import { fetchBundle } from '../sync/fetch-bundles.ts';
 import { renewalTime } from '../renewal.ts';
 import { attestAgent, renewAgent } from './attest.ts';
 import type { Denial } from './denial.ts';
+import { failureText, withoutToken } from './failure-text.ts';
 import { ServerConnection } from './server-connection.ts';
 import { verifyServer } from './server-verification.ts';
 import type { AgentStateFile } from './state-file.ts';
@@ -73,14 +73,14 @@ export class NodeIdentity implements Disposable {
     this.#bundle = state.bundle;
     if (state.svid.notAfter <= this.#now()) {
       this.#options.log.warn(
-        { id: state.svid.id, expired: new Date(state.svid.notAfter).toISOString() },
+        { id: withoutToken(state.svid.id), expired: new Date(state.svid.notAfter).toISOString() },
         'the SVID of the earlier run has expired; this agent attests anew',
       );
       return;
     }
     this.#use(state.svid, state.reattestable, state.svid.notBefore);
     this.#options.log.info(
-      { id: state.svid.id, serial: state.svid.serial },
+      { id: withoutToken(state.svid.id), serial: state.svid.serial },
       'goes on with the SVID of the earlier run',
     );
   }
@@ -98,7 +98,10 @@ export class NodeIdentity implements Disposable {
       } catch (error) {
         // Denied but not expired: perhaps the server has changed its mind by now.
         if (this.#denied && this.#svid !== undefined && !expired) {
-          this.#options.log.warn({ reason: messageOf(error), advice: this.#advice() }, 'cannot attest again');
+          this.#options.log.warn(
+            { reason: failureText(error), advice: this.#advice() },
+            'cannot attest again',
+          );
           return;
         }
         throw error;
@@ -114,7 +117,7 @@ export class NodeIdentity implements Disposable {
     this.#denied = true;
     this.connection.drop();
     this.#options.log.error(
-      { id: this.#svid?.id, denial, advice: this.#advice() },
+      { id: withoutToken(this.#svid?.id ?? 'none'), denial, advice: this.#advice() },
       'the server turned this agent away',
     );
   }
@@ -145,7 +148,7 @@ export class NodeIdentity implements Disposable {
     this.#denied = false;
     await this.#save();
     log.info(
-      { id: svid.id, serial: svid.serial, expires: new Date(svid.notAfter).toISOString() },
+      { id: withoutToken(svid.id), serial: svid.serial, expires: new Date(svid.notAfter).toISOString() },
       'attested this node',
     );
   }
@@ -164,13 +167,13 @@ export class NodeIdentity implements Disposable {
         throw error;
       }
       log.info(
-        { id: svid.id, serial: svid.serial, expires: new Date(svid.notAfter).toISOString() },
+        { id: withoutToken(svid.id), serial: svid.serial, expires: new Date(svid.notAfter).toISOString() },
         'renewed the SVID of this agent',
       );
     } catch (error) {
       if (signal.aborted) throw error;
       this.#renewAt = this.#now() + RENEWAL_RETRY;
-      log.warn({ reason: messageOf(error) }, 'the SVID of this agent could not be renewed; trying again');
+      log.warn({ reason: failureText(error) }, 'the SVID of this agent could not be renewed; trying again');
       this.connection.drop();
       throw error;
     }
