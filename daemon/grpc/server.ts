@@ -151,7 +151,10 @@ export class GrpcServer<Caller> {
   #streaming(method: DescMethod, handler: AnyHandler<Caller>) {
     return (call: ServerWritableStream<Message, Message> | ServerDuplexStream<Message, Message>) => {
       call.on('error', () => {});
-      const request = method.methodKind === 'bidi_streaming' ? call : (call as { request: Message }).request;
+      const request =
+        method.methodKind === 'bidi_streaming'
+          ? requestsOf(call as ServerDuplexStream<Message, Message>)
+          : (call as { request: Message }).request;
       void this.#run(call, async (context) => {
         const answers = handler(request, context) as AsyncIterable<MessageInitShape<typeof method.output>>;
         for await (const answer of answers) {
@@ -202,4 +205,9 @@ export class GrpcServer<Caller> {
     this.#options.log.error({ err: thrown, path: context.path }, 'a call failed unexpectedly');
     return new RpcError('INTERNAL', 'internal error; the log of the program that answered has the cause');
   }
+}
+
+// A loop over a stream destroys it when it is left, and a duplex with both its halves: the answer would be lost.
+function requestsOf(call: ServerDuplexStream<Message, Message>): AsyncIterable<unknown> {
+  return { [Symbol.asyncIterator]: () => call.iterator({ destroyOnReturn: false }) };
 }
