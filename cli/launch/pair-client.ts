@@ -47,14 +47,16 @@ export class PairClient {
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
       stream.on('error', reject);
       stream.setTimeout(timeout, () => stream.destroy(new Error(`no answer within ${timeout} ms`)));
-      stream.on('close', () => {
-        if (status['grpc-status'] === '0')
+      const settle = () => {
+        if (status['grpc-status'] === '0') {
           resolve(fromBinary(method.output, Buffer.concat(chunks).subarray(5)));
-        else
-          reject(
-            new Error(decodeURIComponent(String(status['grpc-message'] ?? 'the agent ended the connection'))),
-          );
-      });
+        } else {
+          const message = status['grpc-message'] ?? 'the agent ended the connection';
+          reject(new Error(decodeURIComponent(String(message))));
+        }
+      };
+      // Whichever comes first; trailers precede both.
+      stream.on('end', settle).on('close', settle);
       stream.end(frame);
     });
   }
