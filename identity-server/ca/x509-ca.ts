@@ -110,7 +110,11 @@ export class X509Ca implements X509BundleSource {
   }
 
   async #advance(): Promise<void> {
+    await this.#rotate();
     await this.#prune();
+  }
+
+  async #rotate(): Promise<void> {
     // Two steps at most are due at once: after a long stop, a certificate is prepared and takes over right away.
     for (let steps = 0; steps < 3; steps++) {
       const next = this.#next();

@@ -50,7 +50,8 @@ export function databaseError(file: string, error: unknown): Error {
   // Extended codes carry the primary one in their low byte.
   const primary = errcode === undefined ? undefined : errcode & 0xff;
   const advice = adviceFor(code === 'EACCES' || code === 'EROFS' ? READ_ONLY : primary);
-  return new Error(`the database ${file} cannot be used: ${message}${advice === '' ? '' : `; ${advice}`}`, {
+  const problem = message.replace(/\s*\n\s*/g, ' ');
+  return new Error(`the database ${file} cannot be used: ${problem}${advice === '' ? '' : `; ${advice}`}`, {
     cause: error,
   });
 }

@@ -1,0 +1,236 @@
+// What every store must do, run against each implementation with a real database.
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { SpiffeId } from '../../sdk/spiffe-id.ts';
+import type { AuthorityRecord, NewEntry, NewNode, Store } from './store.ts';
+
+/** One database for one test. */
+export interface StoreUnderTest {
+  /** Opens the database; what was committed before is there again. */
+  open(): Promise<Store>;
+  remove(): Promise<void>;
+}
+
+export function newEntry(over: Partial<NewEntry> = {}): NewEntry {
+  return {
+    id: 'entry-1',
+    spiffeId: 'spiffe://example.org/web' as SpiffeId,
+    parentId: 'spiffe://example.org/node' as SpiffeId,
+    selectors: [{ type: 'unix', value: 'uid:1000' }],
+    x509SvidTtl: 60,
+    jwtSvidTtl: 30,
+    federatesWith: ['other.org'],
+    admin: true,
+    downstream: false,
+    expiresAt: 4_000_000_000,
+    dnsNames: ['web.example.org'],
+    storeSvid: false,
+    hint: 'a hint',
+    disableX509SvidPrefetch: true,
+    jwtSvidIncludeJti: false,
+    createdAt: 1_700_000_000,
+    ...over,
+  };
+}
+
+export function newNode(over: Partial<NewNode> = {}): NewNode {
+  return {
+    id: 'spiffe://example.org/spire/agent/join_token/0' as SpiffeId,
+    attestationType: 'join_token',
+    serial: '340282366920938463463374607431768211455',
+    notAfter: 1_800_000_000,
+    newSerial: '',
+    newNotAfter: 0,
+    selectors: [{ type: 'a', value: 'b:c' }],
+    canReattest: false,
+    agentVersion: '',
+    ...over,
+  };
+}
+
+const authority = (id: string, over: Partial<AuthorityRecord> = {}): AuthorityRecord => ({
+  id,
+  slot: 'A',
+  status: 'active',
+  issuedAt: 1_700_000_000_000,
+  notAfter: 1_700_086_400_000,
+  certificate: new TextEncoder().encode(id),
+  ...over,
+});
+
+export function testStore(name: string, create: () => Promise<StoreUnderTest>): void {
+  describe(`store on ${name}`, () => {
+    let database: StoreUnderTest;
+    let store: Store;
+    beforeEach(async () => {
+      database = await create();
+      store = await database.open();
+    });
+    afterEach(async () => {
+      await store[Symbol.asyncDispose]();
+      await database.remove();
+    });
+    const changes = async (revision: number) => {
+      const { epoch } = (await store.snapshot()).position;
+      return store.changesAfter({ epoch, revision }, 1_000);
+    };
+
+    test('keeps every field of entries and nodes over a restart', async () => {
+      const [outcome] = await store.createEntries([newEntry()]);
+      const node = await store.putNode(newNode());
+      const before = await store.snapshot();
+      await store[Symbol.asyncDispose]();
+      store = await database.open();
+      expect(await store.snapshot()).toEqual(before);
+      expect(before.entries).toEqual([{ ...newEntry(), revisionNumber: 0, sequence: 1 }]);
+      expect(outcome).toEqual({ kind: 'written', entry: before.entries[0] });
+      expect(before.nodes).toEqual([node]);
+    });
+
+    test('never has two similar entries, whatever their IDs and the order of selectors', async () => {
+      const both = [
+        { type: 'a', value: '1' },
+        { type: 'b', value: '2' },
+      ];
+      const [first] = await store.createEntries([newEntry({ selectors: both })]);
+      const similar = newEntry({ id: 'entry-2', selectors: both.toReversed(), hint: 'other' });
+      const superset = newEntry({ id: 'entry-3', selectors: [...both, { type: 'c', value: '3' }] });
+      const outcomes = await store.createEntries([similar, superset, newEntry({ selectors: [both[0]!] })]);
+      expect(outcomes.map(({ kind }) => kind)).toEqual(['similar', 'written', 'id-taken']);
+      expect(outcomes[0]).toMatchObject({
+        entry: { id: 'entry-1', hint: first!.kind === 'written' ? 'a hint' : '' },
+      });
+      const [update] = await store.updateEntries([
+        { id: 'entry-3', change: (entry) => ({ ...entry, selectors: both }) },
+      ]);
+      expect(update!.kind).toBe('similar');
+    });
+
+    test('an update counts, and cannot change identity or age', async () => {
+      await store.createEntries([newEntry()]);
+      const [updated, missing] = await store.updateEntries([
+        {
+          id: 'entry-1',
+          change: (entry) => ({ ...entry, id: 'x', createdAt: 1, sequence: 99, hint: 'new' }),
+        },
+        { id: 'nobody', change: (entry) => entry },
+      ]);
+      expect(updated).toEqual({
+        kind: 'written',
+        entry: { ...newEntry({ hint: 'new' }), revisionNumber: 1, sequence: 1 },
+      });
+      expect(missing).toEqual({ kind: 'missing' });
+      expect(await store.deleteEntries(['nobody', 'entry-1'])).toEqual([false, true]);
+      expect((await store.snapshot()).entries).toEqual([]);
+    });
+
+    test('changes a node as told, and deletes it with its entries', async () => {
+      const node = await store.putNode(newNode());
+      expect(await store.updateNode(node.id, () => undefined)).toEqual(node);
+      expect(await store.updateNode(node.id, (found) => ({ ...found, serial: '' }))).toMatchObject({
+        serial: '',
+      });
+      expect(await store.updateNode('spiffe://example.org/x' as SpiffeId, (found) => found)).toBeUndefined();
+      const again = await store.putNode(newNode({ agentVersion: '2' }));
+      expect(again).toMatchObject({ sequence: node.sequence, agentVersion: '2' });
+      await store.createEntries([
+        newEntry(),
+        newEntry({ id: 'kept', hint: '', dnsNames: [], selectors: [] }),
+      ]);
+      expect(await store.deleteNode(node.id, ['entry-1'])).toBe(true);
+      expect(await store.deleteNode(node.id, ['kept'])).toBe(false);
+      const { nodes, entries } = await store.snapshot();
+      expect([nodes.length, entries.map(({ id }) => id)]).toEqual([0, ['kept']]);
+    });
+
+    test('gives a join token to one taker only', async () => {
+      const token = { digest: 'ab', expiresAt: 100 };
+      expect(await store.createJoinToken(token, newEntry())).toBe(true);
+      expect(await store.createJoinToken(token, newEntry({ id: 'other', selectors: [] }))).toBe(false);
+      expect((await store.snapshot()).entries).toHaveLength(1);
+      expect(await store.hasJoinToken('ab')).toBe(true);
+      const taken = await Promise.all([1, 2, 3].map(() => store.takeJoinToken('ab')));
+      expect(taken.filter((found) => found !== undefined)).toEqual([token]);
+      expect(await store.hasJoinToken('ab')).toBe(false);
+      await store.createJoinToken(token);
+      await store.createJoinToken({ digest: 'cd', expiresAt: 101 });
+      expect(await store.deleteJoinTokensExpiredBefore(101)).toBe(1);
+      expect(await store.hasJoinToken('cd')).toBe(true);
+    });
+
+    test('numbers the bundle by its content', async () => {
+      expect(await store.authorities()).toEqual({ bundleSequence: 0, records: [] });
+      const first = await store.saveAuthorities([authority('a')]);
+      expect(first).toEqual({ bundleSequence: 1, records: [authority('a')] });
+      const same = await store.saveAuthorities([authority('a', { status: 'old' })]);
+      expect(same.bundleSequence).toBe(1);
+      const next = authority('b', { slot: 'B', issuedAt: 1_700_000_000_001 });
+      const both = await store.saveAuthorities([authority('a', { status: 'old' }), next]);
+      expect(both.bundleSequence).toBe(2);
+      expect(both.records.map(({ id, status }) => `${id} ${status}`)).toEqual(['a old', 'b active']);
+    });
+
+    test('logs every change, in the order of commits, without gaps', async () => {
+      await Promise.all([
+        store.createEntries([newEntry(), newEntry({ id: 'entry-2', selectors: [] })]),
+        store.putNode(newNode()),
+        store.updateEntries([{ id: 'entry-1', change: (entry) => entry }]),
+        store.deleteEntries(['entry-2']),
+        store.saveAuthorities([authority('a')]),
+      ]);
+      const { position } = await store.snapshot();
+      const log = (await changes(0))!;
+      expect(log.position).toEqual(position);
+      expect(log.changes.map(({ revision }) => revision)).toEqual([1, 2, 3, 4, 5, 6]);
+      expect(log.changes.map(({ kind, id }) => `${kind} ${id.slice(-7)}`)).toEqual([
+        'entry entry-1',
+        'entry entry-2',
+        'node token/0',
+        'entry entry-1',
+        'entry entry-2',
+        'authority x509',
+      ]);
+      expect(log.changes[1]!.value).toBeUndefined();
+      expect(log.changes[3]!.value).toMatchObject({ revisionNumber: 1 });
+      expect((await changes(6))!.changes).toEqual([]);
+    });
+
+    test('a write that fails leaves nothing, and no revision', async () => {
+      await store.createEntries([newEntry()]);
+      const before = await store.snapshot();
+      const failing = store.updateEntries([
+        { id: 'entry-1', change: (entry) => ({ ...entry, hint: 'half' }) },
+        {
+          id: 'entry-1',
+          change: () => {
+            throw new Error('stop');
+          },
+        },
+      ]);
+      await expect(failing).rejects.toThrow('stop');
+      expect(await store.snapshot()).toEqual(before);
+    });
+
+    test('asks for a snapshot when the position is of another epoch, in the future or compacted', async () => {
+      await store.createEntries([newEntry(), newEntry({ id: 'entry-2', selectors: [] })]);
+      const { position } = await store.snapshot();
+      expect(await store.changesAfter({ ...position, epoch: 'other' }, 10)).toBeUndefined();
+      expect(await store.changesAfter({ ...position, revision: position.revision + 1 }, 10)).toBeUndefined();
+      await store.compact(1);
+      expect(await changes(0)).toBeUndefined();
+      expect((await changes(1))!.changes).toHaveLength(1);
+      await store.compact(1_000);
+      expect((await changes(2))!.changes).toEqual([]);
+    });
+
+    test('tells its subscribers after each commit', async () => {
+      let calls = 0;
+      const stop = store.subscribe(() => calls++);
+      await store.createEntries([newEntry()]);
+      await store.putNode(newNode());
+      expect(calls).toBe(2);
+      stop();
+      await store.deleteEntries(['entry-1']);
+      expect(calls).toBe(2);
+    });
+  });
+}
