@@ -23,7 +23,9 @@ export type SpiffeErrorCode =
   | 'ERR_POLICY'
   | 'ERR_ENDPOINT'
   | 'ERR_WORKLOAD_API'
-  | 'ERR_NO_IDENTITY';
+  | 'ERR_NO_IDENTITY'
+  | 'ERR_TLS'
+  | 'ERR_HTTP';
 
 /** Facts about a failure, for logs and callers. Never keys or tokens. */
 export type SpiffeErrorDetail = Readonly<Record<string, string | number | boolean | undefined>>;
