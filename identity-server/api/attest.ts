@@ -11,6 +11,7 @@ import { spiffeIdOf } from '../../sdk/spiffe-id.ts';
 import { serverIdOf } from '../ca/server-svid.ts';
 import { isBanned } from '../entry/filter.ts';
 import { selectorKey } from '../entry/similarity.ts';
+import type { AttestedNode, NewNode } from '../store/store.ts';
 import type { Context } from './caller.ts';
 import { svidMessage } from './convert.ts';
 import { publicKeyInfoOfCsr } from './csr.ts';
@@ -45,12 +46,8 @@ export async function* attestAgent(
   const { agentPath, selectors, canReattest } = step.value;
   const id = spiffeIdOf(trustDomain, agentPath);
   if (id === serverIdOf(trustDomain)) throw new Error(`the attestor ${type} gave a node the server's own ID`);
-  const before = registry.node(id);
-  if (before !== undefined && isBanned(before)) {
-    throw new RpcError('PERMISSION_DENIED', 'failed to attest: agent is banned');
-  }
   const svid = await ca.sign({ id, publicKeyInfo, ttl: options.agentTtl });
-  await store.putNode({
+  const node: NewNode = {
     id,
     attestationType: type,
     serial: svid.serial,
@@ -59,12 +56,19 @@ export async function* attestAgent(
     newNotAfter: 0,
     selectors: [...new Map(selectors.map((selector) => [selectorKey(selector), selector])).values()],
     canReattest,
-    agentVersion: before?.agentVersion ?? '',
-  });
+    agentVersion: registry.node(id)?.agentVersion ?? '',
+  };
+  await store.putNode(node, expectNotBanned);
   await registry.catchUp();
   const address = context.caller.kind === 'tls' ? context.caller.address : 'local';
   log.info({ agent_id: id, attestor: type, serial: svid.serial, address }, 'a node attested');
   yield { step: { case: 'result', value: { svid: svidMessage(svid), reattestable: canReattest } } };
+}
+
+function expectNotBanned(node: AttestedNode | undefined): void {
+  if (node !== undefined && isBanned(node)) {
+    throw new RpcError('PERMISSION_DENIED', 'failed to attest: agent is banned');
+  }
 }
 
 async function nextStep(steps: AsyncIterator<AttestAgentRequest>): Promise<AttestAgentRequest> {

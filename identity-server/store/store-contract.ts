@@ -130,6 +130,10 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
         serial: '',
       });
       expect(await store.updateNode('spiffe://example.org/x' as SpiffeId, (found) => found)).toBeUndefined();
+      const refusing = store.putNode(newNode({ agentVersion: '1' }), (before) => {
+        throw new Error(`no: ${before?.serial}`);
+      });
+      await expect(refusing).rejects.toThrow('no: ');
       const again = await store.putNode(newNode({ agentVersion: '2' }));
       expect(again).toMatchObject({ sequence: node.sequence, agentVersion: '2' });
       await store.createEntries([

@@ -143,7 +143,8 @@ export interface Store extends AsyncDisposable {
   /** Which of the entries were there. */
   deleteEntries(ids: readonly string[]): Promise<readonly boolean[]>;
 
-  putNode(node: NewNode): Promise<AttestedNode>;
+  /** Puts a node in the place of the one with its ID. `judge` sees that one first, and throws to leave it. */
+  putNode(node: NewNode, judge?: (before: AttestedNode | undefined) => void): Promise<AttestedNode>;
   /** Changes a node as `change` says; undefined from it leaves the node as it is. */
   updateNode(
     id: SpiffeId,

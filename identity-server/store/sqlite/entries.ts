@@ -1,16 +1,23 @@
 // Writing entries. That two similar entries never stand side by side is kept here, in the transaction of the write.
 import type { Transaction } from 'kysely';
+import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import { similarityKey } from '../../entry/similarity.ts';
 import type { Entry, NewEntry, WriteEntryOutcome } from '../store.ts';
 import { record } from './change-log.ts';
 import { entryOfRow, rowOfEntry, type Tables } from './tables.ts';
+
+// SQLite works on this thread: between some and the next, requests that only read are answered.
+const WRITTEN_AT_ONCE = 32;
 
 export async function createEntries(
   transaction: Transaction<Tables>,
   entries: readonly NewEntry[],
 ): Promise<WriteEntryOutcome[]> {
   const outcomes: WriteEntryOutcome[] = [];
-  for (const entry of entries) outcomes.push(await createEntry(transaction, entry));
+  for (const [index, entry] of entries.entries()) {
+    if (index > 0 && index % WRITTEN_AT_ONCE === 0) await yieldToOthers();
+    outcomes.push(await createEntry(transaction, entry));
+  }
   return outcomes;
 }
 
@@ -30,7 +37,10 @@ export async function updateEntries(
   updates: readonly { readonly id: string; readonly change: (entry: Entry) => Entry }[],
 ): Promise<WriteEntryOutcome[]> {
   const outcomes: WriteEntryOutcome[] = [];
-  for (const { id, change } of updates) outcomes.push(await updateEntry(transaction, id, change));
+  for (const [index, { id, change }] of updates.entries()) {
+    if (index > 0 && index % WRITTEN_AT_ONCE === 0) await yieldToOthers();
+    outcomes.push(await updateEntry(transaction, id, change));
+  }
   return outcomes;
 }
 
@@ -56,7 +66,8 @@ export async function deleteEntries(
   ids: readonly string[],
 ): Promise<boolean[]> {
   const deleted: boolean[] = [];
-  for (const id of ids) {
+  for (const [index, id] of ids.entries()) {
+    if (index > 0 && index % WRITTEN_AT_ONCE === 0) await yieldToOthers();
     const { numDeletedRows } = await transaction
       .deleteFrom('entries')
       .where('id', '=', id)

@@ -82,7 +82,7 @@ function storeOn(database: Kysely<Tables>): Store {
     createEntries: (entries) => write((transaction) => createEntries(transaction, entries)),
     updateEntries: (updates) => write((transaction) => updateEntries(transaction, updates)),
     deleteEntries: (ids) => write((transaction) => deleteEntries(transaction, ids)),
-    putNode: (node) => write((transaction) => putNode(transaction, node)),
+    putNode: (node, judge) => write((transaction) => putNode(transaction, node, judge)),
     updateNode: (id, change) => write((transaction) => updateNode(transaction, id, change)),
     deleteNode: (id, entryIds) => write((transaction) => deleteNode(transaction, id, entryIds)),
     createJoinToken: (token, entry) =>
@@ -124,14 +124,15 @@ function storeOn(database: Kysely<Tables>): Store {
   };
 }
 
-async function putNode(transaction: Transaction<Tables>, node: NewNode): Promise<AttestedNode> {
+async function putNode(
+  transaction: Transaction<Tables>,
+  node: NewNode,
+  judge?: (before: AttestedNode | undefined) => void,
+): Promise<AttestedNode> {
+  const row = await transaction.selectFrom('nodes').selectAll().where('id', '=', node.id).executeTakeFirst();
+  judge?.(row && nodeOfRow(row));
   const revision = await record(transaction, 'node', node.id);
-  const found = await transaction
-    .selectFrom('nodes')
-    .select('sequence')
-    .where('id', '=', node.id)
-    .executeTakeFirst();
-  const placed = { ...node, sequence: found?.sequence ?? revision };
+  const placed = { ...node, sequence: row?.sequence ?? revision };
   await transaction.replaceInto('nodes').values(rowOfNode(placed)).execute();
   return placed;
 }
