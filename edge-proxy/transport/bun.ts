@@ -128,12 +128,7 @@ function connect(options: ConnectOptions, handlers: SocketHandlers): Promise<Soc
         ...(material === undefined ? {} : { tls: tlsOptionsOf(material) }),
         allowHalfOpen: true,
         data,
-        socket: {
-          ...FORWARDING,
-          open(raw) {
-            (raw.data as SocketData).opened?.(raw);
-          },
-        },
+        socket: FORWARDING,
       })
       .catch((error: unknown) => data.failed?.(error as Error));
   });
@@ -145,13 +140,13 @@ interface SocketData {
   opened?(raw: RawSocket): void;
   shaken?(raw: RawSocket, success: boolean, error: (Error & { code?: string }) | null): void;
   failed?(error: Error): void;
-  closed?(): void;
+  closed: (() => void) | undefined;
 }
 
 interface Outcome {
   verified(socket: BunSocket): void;
   failed(error: Error): void;
-  closed?(): void;
+  readonly closed?: () => void;
 }
 
 function startHandshake(
@@ -226,9 +221,7 @@ const CERTIFICATE_VERDICT =
 const FORWARDING: RawHandlers = {
   ...SILENT,
   open(raw) {
-    const data = raw.data as SocketData | undefined;
-    const handshake = data?.shaken;
-    if (handshake !== undefined) data?.opened?.(raw);
+    (raw.data as SocketData | undefined)?.opened?.(raw);
   },
   handshake(raw, success, error) {
     (raw.data as SocketData | undefined)?.shaken?.(raw, success, error);

@@ -241,7 +241,7 @@ class NodeSocket implements Socket {
 }
 
 // @types/node leaves out that tls.connect hands these on to net.connect.
-type TlsConnectOptions = ConnectionOptions & { readonly noDelay: boolean };
+type TlsConnectOptions = ConnectionOptions & { readonly noDelay: boolean; readonly allowHalfOpen: boolean };
 
 function remoteAddressOf(raw: NetSocket): string {
   const host = raw.remoteAddress;

@@ -119,7 +119,7 @@ interface CertificateNode {
 export function sentChain(leaf: unknown): Uint8Array[] {
   const chain: Uint8Array[] = [];
   const seen = new Set<CertificateNode>();
-  let node = (leaf ?? undefined) as CertificateNode | undefined;
+  let node = leaf as CertificateNode | null | undefined;
   while (node?.raw !== undefined && !seen.has(node) && chain.length < MAX_SENT_CERTIFICATES) {
     seen.add(node);
     chain.push(new Uint8Array(node.raw));

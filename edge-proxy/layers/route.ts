@@ -1,0 +1,12 @@
+// Where it goes. One upstream a listener, for now.
+import { createMiddleware } from 'hono/factory';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { ProxyEnv } from './environment.ts';
+
+/** Sends everything to one upstream. */
+export function route(upstream: Upstream) {
+  return createMiddleware<ProxyEnv>(async function route(c, next) {
+    c.set('upstream', upstream);
+    await next();
+  });
+}
