@@ -13,6 +13,12 @@ export interface CheckResult {
   readonly detail: string;
 }
 
+/** What the admin socket of a proxy counts. */
+interface ProxyStats {
+  readonly connections: { readonly accepted: number; readonly refused: number };
+  readonly application_bytes_received: number;
+}
+
 const CALL_INTERVAL = 50;
 const ROTATION_TIMEOUT = 75_000;
 
@@ -116,18 +122,17 @@ async function checkImpostor(mesh: Mesh): Promise<CheckResult> {
   const identity = await mesh.identityOf(IMPOSTOR);
   const answer = await httpCall({ socketPath: socketOf(mesh.plan, 'orders-to-payments') }, 'POST', '/charge');
   const decision = await decisionOf(mesh.plan, 'orders', answer.requestId);
-  const stats = await adminJson<Record<string, number>>(socketOf(mesh.plan, 'impostor-admin'), '/stats');
+  const stats = await adminJson<ProxyStats>(socketOf(mesh.plan, 'impostor-admin'), '/stats');
   await mesh.stopProxy(IMPOSTOR);
   await mesh.startProxy(payments);
   await mesh.proxyReady(payments);
   const healed = await callOrders(mesh.plan);
-  const received = stats?.['application_bytes_received'];
+  const { accepted, refused } = stats?.connections ?? { accepted: 0, refused: 0 };
+  const received = stats?.application_bytes_received;
   const problems = [
     answer.status === 503 ? '' : `orders answered ${answer.status}, not 503`,
     received === 0 ? '' : `the impostor received ${received} bytes`,
-    stats !== undefined && (stats['connections_accepted'] ?? 0) + (stats['connections_refused'] ?? 0) > 0
-      ? ''
-      : 'the impostor saw no connection, so nothing was proved',
+    accepted + refused > 0 ? '' : 'the impostor saw no connection, so nothing was proved',
     decision?.reason?.includes(identity?.id ?? 'no identity')
       ? ''
       : `orders' log does not name ${identity?.id}`,

@@ -26,7 +26,7 @@ const sh = (script: string) =>
   run([
     '/bin/sh',
     '-ec',
-    `cd '${guide.folder}'\nPATH="$PWD:$PATH"\nexport SIGIL_SERVER_SOCKET="$PWD/server/api.sock"\n${script}`,
+    `cd '${guide.folder}'\nPATH="${guide.bin}:$PATH"\nexport SIGIL_SERVER_SOCKET="$PWD/server/api.sock"\n${script}`,
   ]);
 
 describe('the guide to a mesh of your own', () => {

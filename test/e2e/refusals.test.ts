@@ -112,7 +112,7 @@ describe.each<Runtime>(['bun', 'deno', 'node'])('the edge proxy on %s', (runtime
     });
     const { code, stderr } = await start(file);
     expect(code).toBe(1);
-    expect(stderr).toMatch(new RegExp(`127\\.0\\.0\\.1:${port}.*inbound.*in use`));
+    expect(stderr).toMatch(new RegExp(`inbound\\.0\\.listen: 127\\.0\\.0\\.1:${port} is in use`));
   });
 
   it('wants every upstream to name whom it accepts', async () => {

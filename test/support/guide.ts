@@ -28,20 +28,23 @@ export function blocksOf(markdown: string): Block[] {
 /** A guide under way. */
 export class Guide {
   readonly folder: string;
+  /** The folder of the `svid` that the guide's commands find on their path. */
+  readonly bin: string;
   readonly #background: ChildProcess[] = [];
   readonly #replace: (text: string) => string;
   #exports = '';
 
-  private constructor(folder: string, replace: (text: string) => string) {
+  private constructor(folder: string, bin: string, replace: (text: string) => string) {
     this.folder = folder;
+    this.bin = bin;
     this.#replace = replace;
   }
 
   /** `replace` changes what cannot be taken literally, such as a port. */
   static async open(replace: (text: string) => string): Promise<Guide> {
-    const guide = new Guide(await temporaryFolder(), replace);
+    const guide = new Guide(await temporaryFolder(), await temporaryFolder(), replace);
     const [command, ...args] = runtimeCommand('node', 'cli/main.ts', []);
-    const shim = join(guide.folder, 'svid');
+    const shim = join(guide.bin, 'svid');
     await writeFile(
       shim,
       `#!/bin/sh\nexec ${[command, ...args].map((part) => `'${part}'`).join(' ')} "$@"\n`,
@@ -98,7 +101,7 @@ export class Guide {
   }
 
   #script(content: string): string {
-    return `cd '${this.folder}'\nPATH="$PWD:$PATH"\n${this.#exports}${content}`;
+    return `cd '${this.folder}'\nPATH="${this.bin}:$PATH"\n${this.#exports}${content}`;
   }
 }
 
