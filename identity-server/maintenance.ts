@@ -50,8 +50,12 @@ export async function rotate({ ca, svid, listener, log }: MaintenanceOptions): P
 }
 
 /** Deletes expired entries and tokens, and log lines that nobody needs any more. */
-export async function prune(options: Omit<MaintenanceOptions, 'listener'>): Promise<void> {
-  const { store, registry, log, now } = options;
+export async function prune({
+  store,
+  registry,
+  log,
+  now,
+}: Pick<MaintenanceOptions, 'store' | 'registry' | 'log' | 'now'>): Promise<void> {
   const seconds = Math.floor(now() / 1_000);
   const expired = [...registry.entries.all()].filter((entry) => isExpired(entry, seconds));
   if (expired.length > 0) {

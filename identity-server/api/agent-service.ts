@@ -5,13 +5,13 @@ import type { Agent } from '../../sdk/api/gen/spire/api/server/agent/v1/agent_pb
 import { PermissionDeniedDetails_Reason as Reason } from '../../sdk/api/gen/spire/api/types/status_pb.ts';
 import type { SPIFFEID } from '../../sdk/api/gen/spire/api/types/spiffeid_pb.ts';
 import { pathOf, type SpiffeId } from '../../sdk/spiffe-id.ts';
-import { matchesNode } from '../entry/filter.ts';
+import { isBanned, matchesNode } from '../entry/filter.ts';
 import type { AttestedNode } from '../store/store.ts';
 import { agentMessage, nodeFilterOf } from './agent-message.ts';
 import { attestAgent, csrKeyOf } from './attest.ts';
 import { agentIdOf, type Caller } from './caller.ts';
 import { memberIdOf, reading, svidMessage } from './convert.ts';
-import { reasonDetail } from './guard.ts';
+import { denied, reasonDetail } from './guard.ts';
 import { aliasEntriesOf, createJoinToken } from './join-token.ts';
 import { knownAgentId } from './join-token-id.ts';
 import { pageOf } from './paging.ts';
@@ -29,15 +29,15 @@ export function agentService(options: ServiceOptions): Handlers<typeof Agent, Ca
       if (params === undefined || params.csr.length === 0) {
         throw new RpcError('INVALID_ARGUMENT', params === undefined ? 'params cannot be nil' : 'missing CSR');
       }
-      expectNode(registry.node(id));
-      const svid = await ca.sign({ id, publicKeyInfo: csrKeyOf(params.csr, options), ttl: options.agentTtl });
+      const publicKeyInfo = csrKeyOf(params.csr, options);
+      expectRenewable(expectNode(registry.node(id)), context.path);
+      const svid = await ca.sign({ id, publicKeyInfo, ttl: options.agentTtl });
       // The current SVID stays good until the new one was used: an answer may get lost (two-phase, as in SPIRE).
       const after = await store.updateNode(id, (node) => {
-        if (node.serial === '') return undefined;
-        if (node.canReattest) throw mustReattest();
+        expectRenewable(node, context.path);
         return { ...node, newSerial: svid.serial, newNotAfter: svid.notAfter };
       });
-      if (expectNode(after).newSerial !== svid.serial) throw new RpcError('NOT_FOUND', 'agent not found');
+      expectNode(after);
       await registry.catchUp();
       log.info({ agent_id: id, serial: svid.serial }, 'an agent renewed its SVID');
       return { svid: svidMessage(svid) };
@@ -88,10 +88,13 @@ export function agentService(options: ServiceOptions): Handlers<typeof Agent, Ca
   };
 }
 
-function mustReattest(): RpcError {
-  return new RpcError('PERMISSION_DENIED', 'agent must reattest instead of renew', [
-    reasonDetail(Reason.AGENT_MUST_REATTEST),
-  ]);
+function expectRenewable(node: AttestedNode, path: string): void {
+  if (isBanned(node)) throw denied(path, Reason.AGENT_BANNED);
+  if (node.canReattest) {
+    throw new RpcError('PERMISSION_DENIED', 'agent must reattest instead of renew', [
+      reasonDetail(Reason.AGENT_MUST_REATTEST),
+    ]);
+  }
 }
 
 function expectNode(node: AttestedNode | undefined): AttestedNode {

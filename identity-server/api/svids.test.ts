@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { Bundle } from '../../sdk/api/gen/spire/api/server/bundle/v1/bundle_pb.ts';
 import { SVID } from '../../sdk/api/gen/spire/api/server/svid/v1/svid_pb.ts';
 import { Entry } from '../../sdk/api/gen/spire/api/server/entry/v1/entry_pb.ts';
 import { parseCertificate } from '../../sdk/x509-svid/certificate.ts';
@@ -64,6 +65,15 @@ test('BatchNewX509SVID signs what the entry says, and answers each item on its o
   expect(second.extensions.subjectAltName?.dnsNames).toEqual(['a.example', 'b.example']);
   expect(second.notAfter - second.notBefore).toBe(70_000);
   expect(results[8]!.svid!.hint).toBe('second');
+});
+
+test('an agent that asks for the bundle of another trust domain hears that there is none', async () => {
+  await using server = await startTestServer();
+  const client = await server.connect(await server.attest());
+  const get = (trustDomain: string) => client.unary(Bundle.method.getFederatedBundle, { trustDomain });
+  expect(await failureOf(get('other.org'))).toBe('NOT_FOUND: bundle not found');
+  expect(await failureOf(get('example.org'))).toMatch(/^INVALID_ARGUMENT: getting a federated bundle/);
+  expect(await failureOf(get('Not One'))).toMatch(/^INVALID_ARGUMENT: trust domain argument is not valid/);
 });
 
 test('an SVID never outlives the certificate that signs it', async () => {

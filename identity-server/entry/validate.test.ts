@@ -47,6 +47,7 @@ describe('validateEntry', () => {
     [{ x509SvidTtl: -1 }, /X509SVID TTL/],
     [{ jwtSvidTtl: -1 }, /JWTSVID TTL/],
     [{ expiresAt: -1 }, /expiry/],
+    [{ expiresAt: Number(2n ** 63n - 1n) }, /expiry is after the year 9999/],
     [{ hint: 'é'.repeat(513) }, /hint is too long/],
     [{ dnsNames: [''] }, /invalid DNS name/],
     [{ dnsNames: ['a..b'] }, /invalid DNS name/],

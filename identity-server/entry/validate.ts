@@ -29,6 +29,8 @@ export interface EntryFields {
 
 const MAX_HINT_BYTES = 1_024;
 const MAX_ID_BYTES = 255;
+// What X.509 can say, and well within what numbers hold exactly.
+const LATEST_EXPIRY = 253_402_300_799;
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
 
 /**
@@ -51,6 +53,7 @@ export function validateEntry(entry: EntryFields, trustDomain: TrustDomain): voi
   if (entry.x509SvidTtl < 0) throw new InvalidEntryError('X509SVID TTL must not be negative');
   if (entry.jwtSvidTtl < 0) throw new InvalidEntryError('JWTSVID TTL must not be negative');
   if (entry.expiresAt < 0) throw new InvalidEntryError('expiry must not be negative');
+  if (entry.expiresAt > LATEST_EXPIRY) throw new InvalidEntryError('expiry is after the year 9999');
   validateDnsNames(entry.dnsNames);
   if (Buffer.byteLength(entry.hint) > MAX_HINT_BYTES) {
     throw new InvalidEntryError(`hint is too long, max length is ${MAX_HINT_BYTES} characters`);

@@ -75,13 +75,14 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
     };
 
     test('keeps every field of entries and nodes over a restart', async () => {
-      const [outcome] = await store.createEntries([newEntry()]);
+      const odd = "NUL \0, quote ', \u{1f600}, \u2028";
+      const [outcome] = await store.createEntries([newEntry({ hint: odd })]);
       const node = await store.putNode(newNode());
       const before = await store.snapshot();
       await store[Symbol.asyncDispose]();
       store = await database.open();
       expect(await store.snapshot()).toEqual(before);
-      expect(before.entries).toEqual([{ ...newEntry(), revisionNumber: 0, sequence: 1 }]);
+      expect(before.entries).toEqual([{ ...newEntry({ hint: odd }), revisionNumber: 0, sequence: 1 }]);
       expect(outcome).toEqual({ kind: 'written', entry: before.entries[0] });
       expect(before.nodes).toEqual([node]);
     });

@@ -118,7 +118,8 @@ export type WriteEntryOutcome =
 
 /**
  * The durable state of a server. Each write is one transaction, takes its revisions from one counter in it and adds a
- * row a change to the log, so that commit order is revision order (architecture, decision 4).
+ * row a change to the log, so that commit order is revision order (architecture, decision 4). Join tokens alone are not
+ * in the log: nobody keeps a view of them.
  */
 export interface Store extends AsyncDisposable {
   snapshot(): Promise<Snapshot>;
@@ -136,7 +137,7 @@ export interface Store extends AsyncDisposable {
   compact(revision: number): Promise<void>;
 
   createEntries(entries: readonly NewEntry[]): Promise<readonly WriteEntryOutcome[]>;
-  /** Changes entries as `change` says, or deletes none: all in one transaction, outcomes in order. */
+  /** Changes entries as `change` says, all in one transaction, outcomes in order. ID and age stay as they are. */
   updateEntries(
     updates: readonly { readonly id: string; readonly change: (entry: Entry) => Entry }[],
   ): Promise<readonly WriteEntryOutcome[]>;
