@@ -6,7 +6,10 @@ import { readFileSync, readlinkSync } from 'node:fs';
 export interface ProcessFacts {
   readonly pid: number;
   readonly parent: number;
-  /** Field 22 of /proc/PID/stat: clock ticks since boot. With the pid it names a process for good. */
+  /**
+   * Field 22 of /proc/PID/stat: clock ticks since boot. A tick is 10 ms, within which a pid can be recycled (seen in a
+   * test): it supports the pidfd and never replaces it.
+   */
   readonly startTime: bigint;
   /** One of R S D Z T ...; Z is a process that has ended and was not waited for. */
   readonly state: string;
