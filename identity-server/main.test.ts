@@ -1,11 +1,14 @@
 // The program as a process: what it says and how it ends.
+import { credentials } from '@grpc/grpc-js';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { temporaryFolder } from './testing.ts';
+import { Entry } from '../sdk/api/gen/spire/api/server/entry/v1/entry_pb.ts';
+import { GrpcClient } from '../sdk/grpc/client.ts';
+import { failureOf, temporaryFolder } from './testing.ts';
 
 let folder: string;
 let children: ChildProcess[];
@@ -69,15 +72,31 @@ describe('identity-server', () => {
     expect((await exited).code).toBe(0);
   });
 
-  test('starts again after it was killed, with what it had', async () => {
+  test('killed at any moment, it starts again with everything that it had acknowledged', async () => {
     const first = start(config());
-    await first.ready;
-    const keys = readFileSync(join(folder, 'data/keys.json'), 'utf8');
-    first.child.kill('SIGKILL');
+    const { socket } = await first.ready;
+    const root = readFileSync(join(folder, 'data/keys.json'), 'utf8');
+    const id = (path: string) => ({ trustDomain: 'example.org', path });
+    const selectors = [{ type: 'unix', value: 'uid:1' }];
+    let acknowledged = 0;
+    {
+      using client = new GrpcClient(`unix:${socket}`, credentials.createInsecure());
+      for (let count = 0; ; count++) {
+        if (count === 20) first.child.kill('SIGKILL');
+        const entries = [{ parentId: id('/n'), spiffeId: id(`/w/${count}`), selectors }];
+        const call = client.unary(Entry.method.batchCreateEntry, { entries }, { timeout: 2_000 });
+        if ((await failureOf(call)) !== 'OK') break;
+        acknowledged++;
+      }
+    }
     await first.exited;
-    const second = start(config());
-    await second.ready;
-    expect(readFileSync(join(folder, 'data/keys.json'), 'utf8')).toBe(keys);
+    await start(config()).ready;
+    using client = new GrpcClient(`unix:${socket}`, credentials.createInsecure());
+    const { entries } = await client.unary(Entry.method.listEntries, {});
+    expect(acknowledged).toBeGreaterThanOrEqual(20);
+    const paths = entries.map(({ spiffeId }) => spiffeId!.path).slice(0, acknowledged);
+    expect(paths).toEqual(Array.from({ length: acknowledged }, (_, index) => `/w/${index}`));
+    expect(readFileSync(join(folder, 'data/keys.json'), 'utf8')).toBe(root);
   });
 
   test('names every problem of the configuration with its place, and exits with 2', async () => {

@@ -23,6 +23,8 @@ test('tokens and private keys appear in no log, listing or database', async () =
   // A script written for SPIRE.
   const parent = `/spire/agent/join_token/${token}`;
   const entryId = await server.register({ parent, path: '/web', selector: 'unix:uid:1' });
+  const selector = `spiffe_id:spiffe://${TRUST_DOMAIN}${parent}`;
+  await server.register({ parent, path: '/alias', selector });
   const agent = await server.attest(token);
   await failureOf(server.attest(token));
   await failureOf(server.attest('wrong-token-5d41402a'));
@@ -33,7 +35,7 @@ test('tokens and private keys appear in no log, listing or database', async () =
 
   const agents = await server.local.unary(Agent.method.listAgents, {});
   const entries = await server.local.unary(Entry.method.listEntries, {});
-  expect([agents.agents.length, entries.entries.length]).toEqual([1, 2]);
+  expect([agents.agents.length, entries.entries.length]).toEqual([1, 3]);
   const data = join(server.folder, 'data');
   const { keys } = JSON.parse(readFileSync(join(data, 'keys.json'), 'utf8')) as {
     keys: Record<string, string>;

@@ -12,8 +12,8 @@ import type {
 import { InvalidEntryError, validateEntry } from '../entry/validate.ts';
 import type { Entry, NewEntry, WriteEntryOutcome } from '../store/store.ts';
 import { failure, OK, secondsOf, type Status } from './convert.ts';
-import { entryChangesOf, entryInputOf, entryMessage } from './entry-message.ts';
-import { knownAgentId } from './join-token-id.ts';
+import { entryChangesOf, entryInputOf, entryMessage, type EntryInput } from './entry-message.ts';
+import { withKnownAgents } from './join-token-id.ts';
 import type { ServiceOptions } from './services.ts';
 
 interface Result {
@@ -48,15 +48,16 @@ export async function createEntries(
 }
 
 async function judgeNew(message: EntryMessage, options: ServiceOptions): Promise<Judged<NewEntry>> {
+  let input: EntryInput;
   try {
-    const input = entryInputOf(message, options.trustDomain);
+    input = entryInputOf(message, options.trustDomain);
     validateEntry(input, options.trustDomain);
-    const parentId = await knownAgentId(input.parentId, options);
-    const createdAt = secondsOf(options.now());
-    return { write: { ...input, parentId, id: input.id === '' ? randomUUID() : input.id, createdAt } };
   } catch (error) {
     return refused(error);
   }
+  const known = await withKnownAgents(input, options);
+  const createdAt = secondsOf(options.now());
+  return { write: { ...known, id: input.id === '' ? randomUUID() : input.id, createdAt } };
 }
 
 interface Update {
@@ -79,23 +80,19 @@ async function judgeUpdate(
   mask: EntryMask | undefined,
   options: ServiceOptions,
 ): Promise<Judged<Update>> {
+  if (message.id === '') return refused(new InvalidEntryError('missing entry ID'));
+  const before = options.registry.entries.get(message.id);
+  if (before === undefined) return { refused: { status: failure('NOT_FOUND', 'entry not found') } };
+  let changes: Partial<EntryInput>;
   try {
-    if (message.id === '') throw new InvalidEntryError('missing entry ID');
-    const before = options.registry.entries.get(message.id);
-    if (before === undefined) return { refused: { status: failure('NOT_FOUND', 'entry not found') } };
-    const changes = entryChangesOf(message, mask, options.trustDomain);
+    changes = entryChangesOf(message, mask, options.trustDomain);
     // Judged against what is known now; should the entry change meanwhile, only the fields of the mask are written.
     validateEntry({ ...before, ...changes }, options.trustDomain);
-    const parentId = changes.parentId && (await knownAgentId(changes.parentId, options));
-    return {
-      write: {
-        id: message.id,
-        change: (entry) => ({ ...entry, ...changes, parentId: parentId ?? entry.parentId }),
-      },
-    };
   } catch (error) {
     return refused(error);
   }
+  const known = await withKnownAgents(changes, options);
+  return { write: { id: message.id, change: (entry) => ({ ...entry, ...known }) } };
 }
 
 // Everything that the readers and rules throw is about the caller's input.

@@ -5,7 +5,8 @@ import {
   joinTokenAgentPath,
   joinTokenDigest,
 } from '../../attestors/node/join_token/server.ts';
-import { pathOf, spiffeIdOf, trustDomainOf, type SpiffeId } from '../../sdk/spiffe-id.ts';
+import { isSpiffeId, pathOf, spiffeIdOf, trustDomainOf, type SpiffeId } from '../../sdk/spiffe-id.ts';
+import type { Entry, Selector } from '../store/store.ts';
 import type { ServiceOptions } from './services.ts';
 
 /** The ID under which an agent is known, given that or SPIRE's form of it. */
@@ -22,4 +23,21 @@ export async function knownAgentId(
   // It has the form of our own names; it is a token all the same if one of that text was given out.
   const isToken = registry.node(translated) !== undefined || (await store.hasJoinToken(digest));
   return isToken ? translated : id;
+}
+
+/** What was read of an entry, with the agents that its parent and its `spiffe_id` selectors name as they are known. */
+export async function withKnownAgents<Input extends Partial<Pick<Entry, 'parentId' | 'selectors'>>>(
+  input: Input,
+  options: Pick<ServiceOptions, 'registry' | 'store'>,
+): Promise<Input> {
+  const { parentId, selectors } = input;
+  const known = async ({ type, value }: Selector): Promise<Selector> => {
+    const namesAgent = type === 'spiffe_id' && isSpiffeId(value);
+    return { type, value: namesAgent ? await knownAgentId(value, options) : value };
+  };
+  return {
+    ...input,
+    ...(parentId && { parentId: await knownAgentId(parentId, options) }),
+    ...(selectors && { selectors: await Promise.all(selectors.map(known)) }),
+  };
 }

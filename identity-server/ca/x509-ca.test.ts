@@ -121,6 +121,14 @@ describe('X509Ca', () => {
     expect(BigInt(`0x${svid.serial}`).toString()).toBe(serial);
   });
 
+  test('signs nothing when its certificate has expired and no other could be made', async () => {
+    const ca = await open();
+    time += 25 * HOUR;
+    await expect(ca.sign(web)).rejects.toThrow('has expired');
+    await ca.tick();
+    await ca.sign(web);
+  });
+
   test.each<KeyType>(['ec-p256', 'ec-p384', 'rsa-2048'])('signs with %s', async (keyType) => {
     const ca = await open(keyType);
     expect(await issuerOf(ca)).toBe(rootsOf(ca)[0]);

@@ -84,6 +84,8 @@ export class X509Ca implements X509BundleSource {
     if (this.#active === undefined) throw new Error('there is no signing certificate yet');
     const { record, issue } = this.#active;
     const now = this.#now();
+    // Rotation has failed for a long time, and the log says why: an SVID that nobody accepts is no answer.
+    if (now >= record.notAfter) throw new Error(`the signing certificate ${record.id} has expired`);
     const notAfter = Math.min(now + request.ttl, record.notAfter);
     const serial = randomSerial();
     const leaf = await issue({
