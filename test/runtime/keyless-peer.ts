@@ -98,7 +98,7 @@ class Schedule {
 
 // Whole records from a socket, one at a time; undefined at its end.
 async function* recordsOf(socket: Socket): AsyncGenerator<Buffer, void, undefined> {
-  let buffer = Buffer.alloc(0);
+  let buffer: Buffer = Buffer.alloc(0);
   try {
     for await (const chunk of socket) {
       buffer = Buffer.concat([buffer, chunk as Buffer]);
@@ -175,12 +175,12 @@ async function serveOne(socket: Socket, presented: Presented): Promise<Outcome> 
       ),
     ]),
   );
-  const transcript = [clientHello, serverHello];
+  const transcript: Buffer[] = [clientHello, serverHello];
   const schedule = new Schedule();
   schedule.enter(shared(own.privateKey, keyShare));
   const theirs = schedule.keys('c hs traffic', Buffer.concat(transcript));
   const ours = schedule.keys('s hs traffic', Buffer.concat(transcript));
-  const flight = [message(8, u16(0))];
+  const flight: Buffer[] = [message(8, u16(0))];
   transcript.push(flight[0]!);
   certificateMessages(presented, transcript, 'server');
   flight.push(...transcript.slice(3));
@@ -241,9 +241,9 @@ export async function keylessClient(port: number, presented: Presented, data: st
   socket.write(Buffer.concat([u8(22, 3, 1), vector(u16, clientHello)]));
   const records = recordsOf(socket);
   const schedule = new Schedule();
-  const transcript = [clientHello];
+  const transcript: Buffer[] = [clientHello];
   let [theirs, ours]: [Keys | undefined, Keys | undefined] = [undefined, undefined];
-  let pending = Buffer.alloc(0);
+  let pending: Buffer = Buffer.alloc(0);
   let done = false;
   try {
     for await (const record of records) {
