@@ -7,6 +7,7 @@ import { failureText } from './node-attestation/failure-text.ts';
 import type { NodeIdentity } from './node-attestation/node-identity.ts';
 import { retryCeiling } from './renewal.ts';
 import type { SvidCache } from './svid-cache/svid-cache.ts';
+import type { EarlySync } from './sync/early-sync.ts';
 import type { Synchronizer } from './sync/synchronizer.ts';
 import { createOccasionalLog } from './workload-api/occasional-log.ts';
 
@@ -16,6 +17,8 @@ export interface AgentLoopOptions {
   readonly synchronizer: Synchronizer;
   readonly cache: SvidCache;
   readonly syncInterval: number;
+  /** Syncs that callers ask for before they are due. */
+  readonly early: EarlySync;
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** Called once, after the first sync. */
@@ -25,7 +28,7 @@ export interface AgentLoopOptions {
 }
 
 export async function runAgentLoop(options: AgentLoopOptions): Promise<void> {
-  const { identity, synchronizer, signal, now = Date.now, random = Math.random } = options;
+  const { identity, synchronizer, early, signal, now = Date.now, random = Math.random } = options;
   const failures = createOccasionalLog();
   let backoff = createBackoff({ random, max: FIRST_CEILING });
   let failing = false;
@@ -35,8 +38,9 @@ export async function runAgentLoop(options: AgentLoopOptions): Promise<void> {
     let wait: number;
     try {
       await identity.maintain(signal);
-      if (now() >= nextSync) {
-        await synchronizer.sync(signal);
+      if (now() >= Math.min(nextSync, early.due)) {
+        const tellThoseWhoAsked = early.begin();
+        await synchronizer.sync(signal).finally(tellThoseWhoAsked);
         nextSync = now() + options.syncInterval * (0.9 + 0.2 * random());
       } else {
         await synchronizer.renew(signal);
@@ -50,7 +54,7 @@ export async function runAgentLoop(options: AgentLoopOptions): Promise<void> {
       });
       if (!ready) options.onReady();
       ready = true;
-      const due = Math.min(nextSync, synchronizer.nextRenewal(), identity.renewAt);
+      const due = Math.min(nextSync, early.due, synchronizer.nextRenewal(), identity.renewAt);
       // A clock that was set back must not put us to sleep for longer than a sync.
       wait = Math.min(Math.max(due - now(), MIN_WAIT), options.syncInterval * 1.1);
     } catch (error) {
@@ -60,8 +64,16 @@ export async function runAgentLoop(options: AgentLoopOptions): Promise<void> {
       wait = backoff.next();
       react(error, options, failures);
     }
-    await delay(wait, signal);
+    await sleep(wait, options);
   }
+}
+
+// A request for an early sync ends the sleep; its own interval then decides when it is due.
+async function sleep(wait: number, { early, signal }: AgentLoopOptions): Promise<void> {
+  const waking = new AbortController();
+  early.onRequest(() => waking.abort());
+  await delay(wait, AbortSignal.any([signal, waking.signal]));
+  early.onRequest(() => {});
 }
 
 const MIN_WAIT = 20;

@@ -14,6 +14,7 @@ import { NodeIdentity } from './node-attestation/node-identity.ts';
 import { agentStateFile } from './node-attestation/state-file.ts';
 import { createPeerIdentifier, openKernel } from './peer/peer.ts';
 import { SvidCache } from './svid-cache/svid-cache.ts';
+import { EarlySync } from './sync/early-sync.ts';
 import { Synchronizer } from './sync/synchronizer.ts';
 import { createWorkloadAttestation } from './workload-api/attestation.ts';
 
@@ -29,6 +30,8 @@ export interface RunWorkloadAgentOptions {
 }
 
 const HOUSEKEEPING_INTERVAL = 1_000;
+// How long a caller without an entry waits for a look at the server before it is refused.
+const EARLY_SYNC_PATIENCE = 2_000;
 
 /** Runs an agent until the signal aborts. It throws only for what an operator has to change before it can start. */
 export async function runWorkloadAgent(
@@ -44,6 +47,7 @@ export async function runWorkloadAgent(
   using launches = new LaunchRegistry();
   using cleanup = new DisposableStack();
   const cache = new SvidCache();
+  const early = new EarlySync();
   const identifier = createPeerIdentifier(await openKernel());
   if (!identifier.hasPeerPidfd) {
     log.warn(
@@ -61,6 +65,7 @@ export async function runWorkloadAgent(
       identifier,
       cache,
       attest: createWorkloadAttestation(attestors, log),
+      lookAgain: () => early.request(EARLY_SYNC_PATIENCE),
       log,
     }),
   );
@@ -91,7 +96,7 @@ export async function runWorkloadAgent(
   const synchronizer = new Synchronizer({ trustDomain, identity, cache, keyType, log });
   const onReady = () =>
     log.info({ id: withoutToken(identity.svid?.id ?? 'none'), entries: cache.entries.size }, 'ready');
-  await runAgentLoop({ identity, synchronizer, cache, syncInterval, log, signal, onReady });
+  await runAgentLoop({ identity, synchronizer, cache, syncInterval, early, log, signal, onReady });
   log.info('stopped');
 }
 

@@ -18,6 +18,8 @@ export interface WorkloadApiOptions {
   readonly cache: SvidCache;
   readonly attest: AttestWorkload;
   readonly log: Logger;
+  /** Asks the server again before a caller without an entry is refused. Default: refuse at once. */
+  readonly lookAgain?: () => Promise<void>;
   /** Streams that one user may have open. Default 4,096. */
   readonly streamsPerUser?: number;
   /** How long a call waits for the SVID of a brand-new entry, in milliseconds. Default 5,000. */
@@ -43,6 +45,8 @@ export function createWorkloadApi(
       expectReady();
       const selectors = await options.attest(process, call.signal);
       expectReady();
+      // A brand-new entry that the next sync would bring must not fail its first caller.
+      if (cache.view(selectors).entitled === 0) await options.lookAgain?.();
       for await (const view of firstComplete(cache.watch(selectors, call.signal), patience)) {
         expectReady();
         if (view.entitled === 0) throw refuse(call, selectors);
