@@ -29,7 +29,7 @@ describe('writePrivateFile', () => {
 
 describe('makePrivateFolder', () => {
   it('makes it 0700', async () => {
-    const place = join(await folder(), 'data');
+    const place = join(await folder(), 'deep', 'data');
     await makePrivateFolder(place);
     expect((await stat(place)).mode & 0o777).toBe(0o700);
   });
@@ -37,7 +37,9 @@ describe('makePrivateFolder', () => {
   it('says which folder cannot be used', async () => {
     const file = join(await folder(), 'file');
     await writeFile(file, '');
-    await expect(makePrivateFolder(file)).rejects.toThrow(`the data folder ${file} cannot be used`);
+    for (const place of [file, join(file, 'below'), '/proc/nothing/below']) {
+      await expect(makePrivateFolder(place)).rejects.toThrow(`the data folder ${place} cannot be used`);
+    }
   });
 });
 

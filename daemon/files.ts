@@ -1,6 +1,7 @@
 // Files that hold keys or state: never half written, never readable by others.
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /**
@@ -32,6 +33,20 @@ export async function writePrivateFile(file: string, content: string | Uint8Arra
   }
 }
 
+// Node's own recursive mkdir asks for ever where a parent exists and takes no folders, such as /proc.
+async function makeFolders(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    const parent = dirname(folder);
+    if (code !== 'ENOENT' || parent === folder || existsSync(parent)) throw error;
+    await makeFolders(parent);
+    await mkdir(folder, { mode: 0o700 });
+  }
+}
+
 /**
  * Makes a folder that only its owner can enter, or checks that an existing one is usable.
  *
@@ -39,8 +54,9 @@ export async function writePrivateFile(file: string, content: string | Uint8Arra
  */
 export async function makePrivateFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolders(folder);
     const found = await stat(folder);
+    if (!found.isDirectory()) throw new Error('it is no folder');
     const uid = process.getuid?.();
     if (uid !== undefined && found.uid !== uid) {
       throw new Error(`it belongs to uid ${found.uid}, and this process runs as uid ${uid}`);

@@ -9,7 +9,7 @@ import { retryCeiling } from './renewal.ts';
 import type { SvidCache } from './svid-cache/svid-cache.ts';
 import type { EarlySync } from './sync/early-sync.ts';
 import type { Synchronizer } from './sync/synchronizer.ts';
-import { createOccasionalLog } from './workload-api/occasional-log.ts';
+import { createOccasionalLog } from '../daemon/occasional-log.ts';
 
 /** Options of {@link runAgentLoop}. */
 export interface AgentLoopOptions {

@@ -1,6 +1,8 @@
 // The Unix socket side of a gRPC server. Who the caller is, the kernel says: `identify` asks it.
 import { createServer, type Socket } from 'node:net';
+import { messageOf } from '../../sdk/error.ts';
 import type { Logger } from '../log.ts';
+import { createOccasionalLog } from '../occasional-log.ts';
 import { listenUnix } from '../sockets.ts';
 
 /** Options of {@link listenGrpcUnix}. */
@@ -19,14 +21,18 @@ export interface UnixListenerOptions<Caller> {
 
 /** Binds the socket; the returned function closes it and removes its file. */
 export async function listenGrpcUnix<Caller>(options: UnixListenerOptions<Caller>): Promise<() => void> {
+  // Any local process could fill the log with these.
+  const refusals = createOccasionalLog();
   const server = createServer((socket) => {
     let caller: Caller;
     try {
       caller = options.identify(socket);
     } catch (error) {
-      options.log.warn(
-        { err: error, path: options.path },
-        'refused a connection: its peer cannot be identified',
+      refusals(messageOf(error), () =>
+        options.log.warn(
+          { err: error, path: options.path },
+          'refused a connection: its peer cannot be identified',
+        ),
       );
       socket.destroy();
       return;

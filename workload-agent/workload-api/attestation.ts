@@ -5,7 +5,7 @@ import { RpcError } from '../../daemon/grpc/rpc-error.ts';
 import type { Logger } from '../../daemon/log.ts';
 import { messageOf } from '../../sdk/error.ts';
 import type { PinnedProcess } from '../peer/pinned-process.ts';
-import { createOccasionalLog } from './occasional-log.ts';
+import { createOccasionalLog } from '../../daemon/occasional-log.ts';
 
 /** Finds the selectors of a process. */
 export type AttestWorkload = (process: PinnedProcess, signal: AbortSignal) => Promise<ReadonlySet<string>>;

@@ -5,7 +5,7 @@ import type { Logger } from '../../daemon/log.ts';
 import type { PeerIdentifier } from '../peer/peer.ts';
 import type { PinnedProcess } from '../peer/pinned-process.ts';
 import { UserLimit } from './limits.ts';
-import { createOccasionalLog } from './occasional-log.ts';
+import { createOccasionalLog } from '../../daemon/occasional-log.ts';
 
 /** A process that connected. */
 export interface WorkloadCaller {

@@ -9,7 +9,7 @@ import { sameBundles, type WorkloadView } from '../svid-cache/workload-view.ts';
 import { describeProcess, type AttestWorkload } from './attestation.ts';
 import type { WorkloadCaller } from './listener.ts';
 import { UserLimit } from './limits.ts';
-import { createOccasionalLog } from './occasional-log.ts';
+import { createOccasionalLog } from '../../daemon/occasional-log.ts';
 import { x509BundlesResponse, x509SvidResponse } from './responses.ts';
 import { firstComplete } from './first-complete.ts';
 
