@@ -8,7 +8,7 @@ import type { EdgeProxyConfig } from './config.ts';
 import { createInboundApp } from './inbound.ts';
 import type { Direction } from './listener/exchange.ts';
 import { openListener, type OpenListener } from './listener/listener.ts';
-import { DEFAULT_TIMEOUTS, type ExchangeHandler } from './listener/settings.ts';
+import { DEFAULT_TIMEOUTS, type ExchangeHandler, type Timeouts } from './listener/settings.ts';
 import { createOutboundApp } from './outbound.ts';
 import { createStats, type Stats } from './stats.ts';
 import type { Address } from './transport/address.ts';
@@ -31,6 +31,8 @@ export interface ProxyParts {
   readonly log: Logger;
   /** Milliseconds since 1970. Default Date.now. */
   readonly now?: () => number;
+  /** Where they differ from the defaults. */
+  readonly timeouts?: Partial<Timeouts>;
 }
 
 /** A proxy that serves. */
@@ -75,7 +77,7 @@ export async function startProxy(parts: ProxyParts): Promise<Proxy> {
       ...spec,
       transport,
       now,
-      timeouts: DEFAULT_TIMEOUTS,
+      timeouts: { ...DEFAULT_TIMEOUTS, ...parts.timeouts },
       handshakeTimeout: HANDSHAKE_TIMEOUT,
       onAccepted: () => stats.connections.accepted++,
       onRefused({ remoteAddress, error, reason }) {

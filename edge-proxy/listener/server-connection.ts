@@ -62,10 +62,9 @@ export class ServerConnection implements SocketHandlers {
   }
 
   onEnd(): void {
-    // A client that half-closes still reads its answer (RFC 9112 9.6), but there is no request after this one.
-    this.#lastRequest = true;
-    if (this.#exchange === undefined) this.#socket.destroy();
-    else if (this.#decoder !== undefined) this.#failBody(new HttpError(400, 'the request body ended early'));
+    // Half-closing and going away look the same. As nginx and Envoy do, take it for going away: a caller that gives up
+    // must not keep an upstream busy, and hardly anybody half-closes with a request in flight.
+    this.#socket.destroy();
   }
 
   onDrain(): void {

@@ -3,6 +3,7 @@ import { createLog } from '../../daemon/log.ts';
 import { parseX509Bundle, x509BundleSet } from '../../sdk/bundle/x509-bundle.ts';
 import { compilePolicy, parsePolicy } from '../../sdk/policy/policy.ts';
 import { edgeProxyConfigSchema } from '../config.ts';
+import type { Timeouts } from '../listener/settings.ts';
 import { startProxy, type Proxy, type ProxyIdentity } from '../proxy.ts';
 import { loadTransport } from '../transport/transport.ts';
 import { formatAddress, type Address } from '../transport/address.ts';
@@ -29,6 +30,7 @@ export interface TestProxyOptions {
   readonly admin?: string;
   /** Default Date.now. */
   readonly now?: () => number;
+  readonly timeouts?: Partial<Timeouts>;
 }
 
 /** One trust domain and the proxies in it. */
@@ -37,7 +39,7 @@ export class TestMesh {
   readonly #proxies: Proxy[] = [];
 
   async start(options: TestProxyOptions): Promise<TestProxy> {
-    const { id, shape, policy, inbound = [], outbound = [], admin, now } = options;
+    const { id, shape, policy, inbound = [], outbound = [], admin, now, timeouts } = options;
     const config = edgeProxyConfigSchema.parse({
       inbound: inbound.map((listener) => ({ policy: 'test', ...listener })),
       outbound,
@@ -48,7 +50,7 @@ export class TestMesh {
     let current = id === undefined ? undefined : this.#identity(id, shape);
     const identity: ProxyIdentity = {
       current() {
-        if (current === undefined) throw new Error('no identity yet');
+        if (current === undefined || current.notAfter < (now ?? Date.now)()) throw new Error('no identity');
         return current;
       },
       x509Bundle: (trustDomain) => bundles.x509Bundle(trustDomain),
@@ -68,6 +70,7 @@ export class TestMesh {
         destination: { write: (line) => void lines.push(JSON.parse(line) as LogLine) },
       }),
       now,
+      timeouts,
     });
     this.#proxies.push(proxy);
     return {

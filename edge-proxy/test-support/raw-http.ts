@@ -36,13 +36,17 @@ export async function rawClient(address: Address): Promise<RawClient> {
 
 /** A client over a socket that is connected. */
 export function rawClientOver(socket: Socket): RawClient {
+  const pieces: Buffer[] = [];
   let all = Buffer.alloc(0);
+  let length = 0;
   let read = 0;
+  let needed = 0; // what a response is known to take: large ones are not parsed again at each piece
   let ended = false;
   let wake: () => void = () => undefined;
   socket.on('data', (bytes: Buffer) => {
-    all = Buffer.concat([all, bytes]);
-    wake();
+    pieces.push(bytes);
+    length += bytes.length;
+    if (length >= needed) wake();
   });
   socket.on('error', () => undefined);
   const closed = new Promise<void>((resolve) => {
@@ -54,15 +58,22 @@ export function rawClientOver(socket: Socket): RawClient {
     socket.once('end', end);
     socket.once('close', end);
   });
+  const joined = () => {
+    all = Buffer.concat([all, ...pieces.splice(0)]);
+    return all;
+  };
   const parse = (method: string) => {
+    joined();
     const result = parseResponse(all.subarray(read), method, ended);
-    if (result !== undefined) read += result.length;
+    if (typeof result === 'number') needed = read + result;
+    if (typeof result !== 'object') return undefined;
+    read += result.length;
     return result;
   };
   return {
     socket,
     closed,
-    received: () => all.toString('latin1'),
+    received: () => joined().toString('latin1'),
     send: (bytes) => void socket.write(Buffer.from(bytes, 'latin1')),
     async response(method = 'GET') {
       for (;;) {
@@ -97,7 +108,7 @@ function parseResponse(bytes: Buffer, method: string, ended: boolean) {
   if (headers.get('transfer-encoding') === 'chunked') return parseChunks(rest, done);
   const length = headers.get('content-length');
   if (length === undefined) return ended ? done(rest.toString('latin1'), rest.length) : undefined;
-  if (rest.length < Number(length)) return undefined;
+  if (rest.length < Number(length)) return end + 4 + Number(length);
   return done(rest.toString('latin1', 0, Number(length)), Number(length));
 }
 
@@ -126,6 +137,8 @@ export interface RawApplication {
   readonly address: Address;
   /** One entry a connection. */
   readonly received: string[];
+  /** Those that are open. */
+  readonly sockets: ReadonlySet<Socket>;
   close(): void;
 }
 
@@ -159,6 +172,7 @@ export async function rawApplication(
   return {
     address: path === undefined ? { kind: 'tcp', host: '127.0.0.1', port } : { kind: 'unix', path },
     received,
+    sockets,
     close,
   };
 }

@@ -47,6 +47,7 @@ export class UpstreamConnection implements SocketHandlers {
   #requestBody: IncomingBody | undefined;
   #requestDone = true;
   #paused = false;
+  #proven = false; // it has answered before
   #closed = false;
 
   constructor(
@@ -134,8 +135,14 @@ export class UpstreamConnection implements SocketHandlers {
 
   #ended(cause?: Error): UpstreamError {
     const unanswered = this.#interim === 0 && !this.#reader.started && this.#response === undefined;
+    // In TLS 1.3 a client is connected before the server has judged its certificate (RFC 8446 4.4.2.4).
+    const hint =
+      unanswered && !this.#proven && this.socket?.peer !== undefined ? '; it may have refused our SVID' : '';
     const reason = cause === undefined ? '' : `: ${cause.message}`;
-    return new UpstreamError(502, `the upstream closed the connection early${reason}`, { cause, unanswered });
+    return new UpstreamError(502, `the upstream closed the connection early${reason}${hint}`, {
+      cause,
+      unanswered,
+    });
   }
 
   #received(head: ResponseHead, waiting: Waiting): void {
@@ -147,6 +154,7 @@ export class UpstreamConnection implements SocketHandlers {
       return;
     }
     const body = new IncomingBody(head.framing, { pause: () => this.#pause(), resume: () => this.#resume() });
+    this.#proven = true;
     this.#waiting = undefined;
     this.#response = { head, body };
     waiting.resolve({ head, body, connection: this });
