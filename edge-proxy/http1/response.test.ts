@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { HttpError } from './error.ts';
+import type { HttpError } from './error.ts';
 import { parseResponseHead } from './response.ts';
 
 describe('parseResponseHead', () => {

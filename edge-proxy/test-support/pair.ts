@@ -14,7 +14,7 @@ export interface Pair {
   readonly inbound: TestProxy;
   readonly outbound: TestProxy;
   readonly client: RawClient;
-  connect(): Promise<RawClient>;
+  readonly connect: () => Promise<RawClient>;
 }
 
 /** What differs from the usual pair. */
