@@ -1,0 +1,333 @@
+// fetch against real servers on loopback.
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TLSSocket } from 'node:tls';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { testAuthority, type TestAuthority } from '../../test/support/authority.ts';
+import { eventually } from '../../test/support/eventually.ts';
+import {
+  authorizeAny,
+  authorizeId,
+  createHttpsServer,
+  createTlsServer,
+  peerOfRequest,
+  type Authorizer,
+} from '../tls/index.ts';
+import { FixedSource, listening } from '../tls/testing.ts';
+import type { X509Svid } from '../x509-svid/x509-svid.ts';
+import { createFetch, type CreateFetchOptions } from './index.ts';
+
+let authority: TestAuthority;
+let other: TestAuthority;
+let serverSvid: X509Svid;
+let clientSvid: X509Svid;
+const toClose: (() => unknown)[] = [];
+
+beforeAll(async () => {
+  [authority, other] = await Promise.all([testAuthority(), testAuthority()]);
+  [serverSvid, clientSvid] = await Promise.all([authority.issue('/server'), authority.issue('/client')]);
+});
+afterEach(() => {
+  for (const close of toClose.splice(0)) close();
+});
+
+interface Call {
+  readonly request: IncomingMessage;
+  readonly socket: object;
+  readonly body: string;
+}
+
+// Answers with the caller's ID unless `answer` says otherwise.
+async function serve(answer?: (call: Call, response: ServerResponse) => void) {
+  const source = new FixedSource(serverSvid, authority.bundles);
+  const calls: Call[] = [];
+  const guarded = createHttpsServer({ source, authorize: authorizeAny() }, (request, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (text: string) => (body += text));
+    request.on('end', () => {
+      const call = { request, socket: request.socket, body };
+      calls.push(call);
+      if (answer === undefined) response.end(peerOfRequest(request).id);
+      else answer(call, response);
+    });
+  });
+  toClose.push(() => guarded.close());
+  const port = await listening(guarded);
+  return { source, calls, guarded, origin: `https://127.0.0.1:${port}` };
+}
+
+// Answers in bytes, one connection at a time.
+async function serveRaw(answer: (socket: TLSSocket, text: string, connection: number) => void) {
+  const seen = { bytes: 0, connections: 0 };
+  const source = new FixedSource(serverSvid, authority.bundles);
+  const guarded = createTlsServer({ source, authorize: authorizeAny(), alpn: ['http/1.1'] }, (socket) => {
+    const connection = ++seen.connections;
+    socket.on('data', (bytes) => {
+      seen.bytes += bytes.length;
+      answer(socket, String(bytes), connection);
+    });
+  });
+  toClose.push(() => guarded.close());
+  return { seen, origin: `https://127.0.0.1:${await listening(guarded)}` };
+}
+
+function client(over: Partial<CreateFetchOptions> = {}) {
+  const source = new FixedSource(clientSvid, authority.bundles);
+  const fetch = createFetch({ source, authorize: authorizeId(authority.id('/server')), ...over });
+  toClose.push(() => fetch.close());
+  return { source, fetch };
+}
+
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+describe('fetch', () => {
+  it('calls a verified server with our identity, on one kept connection', async () => {
+    const { origin, calls } = await serve();
+    const { fetch } = client();
+    const response = await fetch(`${origin}/orders?id=1`);
+    expect([response.status, response.url, await response.text()]).toEqual([
+      200,
+      `${origin}/orders?id=1`,
+      authority.id('/client'),
+    ]);
+    await (await fetch(new Request(origin))).text();
+    expect(await (await fetch(origin, { method: 'HEAD' })).text()).toBe('');
+    expect(calls[0]!.request.url).toBe('/orders?id=1');
+    expect(calls[0]!.request.headers.host).toBe(new URL(origin).host);
+    expect(new Set(calls.map(({ socket }) => socket)).size).toBe(1);
+  });
+
+  it('refuses a server with another ID before a byte leaves', async () => {
+    const { origin, seen } = await serveRaw((socket) => socket.write(OK));
+    const { fetch } = client({ authorize: authorizeId(authority.id('/payments')) });
+    await expect(fetch(origin, { method: 'POST', body: 'secret' })).rejects.toMatchObject({
+      code: 'ERR_SVID_UNEXPECTED_ID',
+    });
+    await sleep(20);
+    expect(seen.bytes).toBe(0);
+    expect(seen.connections).toBeLessThanOrEqual(1);
+  });
+
+  it('refuses a server whose CA is not trusted, and has nothing to say without an SVID', async () => {
+    const { origin } = await serve();
+    const { fetch, source } = client();
+    source.set({ bundles: other.bundles });
+    await expect(fetch(origin)).rejects.toMatchObject({ code: 'ERR_SVID_UNTRUSTED' });
+    source.set({ svid: new Error('no identity') });
+    await expect(fetch(origin)).rejects.toThrow(/failed/);
+    expect(() => createFetch({ source, authorize: undefined as unknown as Authorizer })).toThrow(TypeError);
+  });
+
+  it('sends bodies: text, bytes, forms, streams', async () => {
+    const { origin, calls } = await serve();
+    const { fetch } = client();
+    const stream = () => new Blob(['a', 'stream']).stream() as ReadableStream<Uint8Array>;
+    for (const body of ['text', new Uint8Array([104, 105]), new URLSearchParams({ a: 'b' }), stream()]) {
+      await (await fetch(origin, { method: 'POST', body: body as string })).text();
+    }
+    const request = { method: 'POST', body: stream(), duplex: 'half' };
+    await (await fetch(new Request(origin, request as RequestInit))).text();
+    expect(calls.map(({ body }) => body)).toEqual(['text', 'hi', 'a=b', 'astream', 'astream']);
+    expect(calls.map(({ request }) => request.headers['content-length'])).toEqual([
+      '4',
+      '2',
+      '3',
+      undefined,
+      undefined,
+    ]);
+    expect(calls[0]!.request.headers['content-type']).toBe('text/plain;charset=UTF-8');
+  });
+
+  it('streams answers as they come, and stops the server when nobody reads', async () => {
+    let written = 0;
+    const piece = 'x'.repeat(65_536);
+    const { origin } = await serve((_call, response) => {
+      response.on('error', () => undefined);
+      const pump = () => {
+        while (!response.destroyed && written < 1_000) {
+          written++;
+          if (!response.write(piece)) return void response.once('drain', pump);
+        }
+      };
+      pump();
+    });
+    const { fetch } = client();
+    const response = await fetch(origin);
+    await sleep(100);
+    expect(written).toBeLessThan(600);
+    const reader = response.body!.getReader();
+    expect((await reader.read()).value!.length).toBeGreaterThan(0);
+    await reader.cancel();
+  });
+
+  it('ends with its signal: before, while waiting, and in the middle of the answer', async () => {
+    const { origin } = await serve((call, response) => {
+      if (call.request.url === '/half') response.write('half');
+    });
+    const { fetch } = client();
+    const reason = new Error('enough');
+    await expect(fetch(origin, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const controller = new AbortController();
+    const waiting = fetch(origin, { signal: controller.signal });
+    await sleep(30);
+    controller.abort(reason);
+    await expect(waiting).rejects.toBe(reason);
+    const second = new AbortController();
+    const response = await fetch(`${origin}/half`, { signal: second.signal });
+    const text = response.text();
+    second.abort(reason);
+    await expect(text).rejects.toThrow('enough');
+  });
+
+  it('refuses what would confuse a server', async () => {
+    const { fetch } = client();
+    await expect(fetch('http://127.0.0.1:1/')).rejects.toThrow('not an https URL');
+    for (const name of ['content-length', 'transfer-encoding', 'connection']) {
+      const request = { url: 'https://127.0.0.1:1/', headers: new Headers({ [name]: '1' }) };
+      if (request.headers.has(name))
+        await expect(fetch(request.url, { headers: request.headers })).rejects.toThrow('set by fetch itself');
+    }
+  });
+
+  it('follows redirects to the same server only', async () => {
+    const { origin, calls } = await serve((call, response) => {
+      const to: Record<string, string> = { '/a': '/b', '/loop': '/loop', '/away': 'https://127.0.0.1:1/' };
+      const location = to[call.request.url!];
+      if (location === undefined) response.end(`${call.request.method} ${call.body}`);
+      else response.writeHead(call.request.method === 'PUT' ? 307 : 302, { location }).end();
+    });
+    const { fetch } = client();
+    const followed = await fetch(`${origin}/a`, { method: 'POST', body: 'x' });
+    expect([await followed.text(), followed.redirected, followed.url]).toEqual(['GET ', true, `${origin}/b`]);
+    expect(await (await fetch(`${origin}/a`, { method: 'PUT', body: 'x' })).text()).toBe('PUT x');
+    await expect(fetch(`${origin}/loop`)).rejects.toThrow('redirects');
+    await expect(fetch(`${origin}/away`)).rejects.toThrow('not allowed');
+    await expect(fetch(`${origin}/a`, { redirect: 'error' })).rejects.toThrow('redirects to /b');
+    const manual = await fetch(`${origin}/a`, { redirect: 'manual' });
+    expect([manual.status, manual.headers.get('location')]).toEqual([302, '/b']);
+    expect(calls.length).toBeGreaterThan(8);
+  });
+});
+
+describe('broken answers', () => {
+  it.each([
+    ['no HTTP', 'hello\r\n\r\n'],
+    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'],
+    [
+      'a switch of protocols',
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
+    ],
+    ['nothing', ''],
+  ])('%s', async (_name, answer) => {
+    const { origin } = await serveRaw((socket) => void socket.end(answer));
+    await expect(client().fetch(origin, { signal: AbortSignal.timeout(3_000) })).rejects.not.toMatchObject({
+      name: 'TimeoutError',
+    });
+  });
+
+  it.each([
+    ['a body shorter than its length', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok'],
+    ['a chunk that is cut', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok'],
+  ])('%s', async (_name, answer) => {
+    const { origin } = await serveRaw((socket) => void socket.end(answer));
+    const response = await client().fetch(origin);
+    await expect(response.text()).rejects.toThrow('ended early');
+  });
+});
+
+describe('connections', () => {
+  it('are given up when our SVID rotates: idle ones at once, busy ones after their answer', async () => {
+    const answers: (() => void)[] = [];
+    const { origin, guarded, calls } = await serve((call, response) => {
+      if (call.request.url === '/slow') answers.push(() => response.end('slow'));
+      else response.end('quick');
+    });
+    const { fetch, source } = client();
+    const slow = fetch(`${origin}/slow`);
+    await eventually(() => answers.length === 1);
+    await (await fetch(origin)).text();
+    expect(guarded.connections.size).toBe(2);
+    source.set({ svid: await authority.issue('/client') });
+    await eventually(() => guarded.connections.size === 1);
+    answers[0]!();
+    expect(await (await slow).text()).toBe('slow');
+    await eventually(() => guarded.connections.size === 0);
+    await (await fetch(origin)).text();
+    expect(new Set(calls.map(({ socket }) => socket)).size).toBe(3);
+  });
+
+  it('are closed by the server after their next answer once its own SVID has rotated', async () => {
+    const { origin, guarded, source } = await serve();
+    const { fetch } = client();
+    await (await fetch(origin)).text();
+    source.set({ svid: await authority.issue('/server') });
+    const response = await fetch(origin);
+    expect(response.headers.get('connection')).toBe('close');
+    await response.text();
+    await eventually(() => guarded.connections.size === 0);
+    expect((await fetch(origin)).headers.get('connection')).toBe('keep-alive');
+  });
+
+  it('do not outlive the trust in the server: a request under way is sent again', async () => {
+    const { origin, guarded, source } = await serve((call, response) => {
+      if (calls++ > 0) response.end(`${call.request.method} again`);
+    });
+    let calls = 0;
+    const { fetch, source: ours } = client();
+    const pending = fetch(origin);
+    await eventually(() => calls === 1);
+    source.set({ svid: await other.issue('/server') });
+    ours.set({ bundles: other.bundles });
+    source.set({ bundles: authority.bundles });
+    expect(await (await pending).text()).toBe('GET again');
+    expect(guarded.connections.size).toBe(1);
+  });
+
+  it('are not used when they are about to expire', async () => {
+    const { origin, calls } = await serve();
+    let skew = 0;
+    const { fetch } = client({ now: () => Date.now() + skew, random: () => 0 });
+    await (await fetch(origin)).text();
+    skew = clientSvid.notAfter - Date.now() - 12_000; // a margin of 15 to 30 seconds
+    await (await fetch(origin)).text();
+    expect(calls[0]!.socket).not.toBe(calls[1]!.socket);
+  });
+
+  it('wait only so long for their next request', async () => {
+    const { origin, guarded } = await serve();
+    const { fetch } = client({ idleTimeout: 30 });
+    await (await fetch(origin)).text();
+    await eventually(() => guarded.connections.size === 0);
+  });
+
+  it('that the server ended meanwhile cost no GET, and no POST is sent twice', async () => {
+    const { origin, seen } = await serveRaw((socket, text, connection) => {
+      if (connection === 1 && text.includes('second')) socket.destroy();
+      else socket.write(OK);
+    });
+    const { fetch } = client();
+    expect(await (await fetch(`${origin}/first`)).text()).toBe('ok');
+    expect(await (await fetch(`${origin}/second`)).text()).toBe('ok');
+    expect(seen.connections).toBe(2);
+    const lost = await serveRaw((socket, text, connection) => {
+      if (connection === 1 && text.includes('second')) socket.destroy();
+      else socket.write(OK);
+    });
+    await (await fetch(`${lost.origin}/first`)).text();
+    await expect(fetch(`${lost.origin}/second`, { method: 'POST', body: 'x' })).rejects.toThrow(
+      'fetch failed',
+    );
+    expect(lost.seen.connections).toBe(1);
+  });
+
+  it('close with the fetch', async () => {
+    const { origin, guarded } = await serve();
+    const { fetch } = client();
+    await (await fetch(origin)).text();
+    const [socket] = guarded.connections;
+    fetch.close();
+    await once(socket!, 'close');
+    expect(guarded.connections.size).toBe(0);
+  });
+});
