@@ -9,13 +9,13 @@ import {
 } from 'node:tls';
 import { pemOf } from '../../sdk/x509-svid/pem.ts';
 import { formatAddress, type Address } from './address.ts';
+import { NodeSocket } from './node-socket.ts';
 import {
   NO_TICKETS,
   sentChain,
   type ConnectOptions,
   type Listener,
   type ListenOptions,
-  type Socket,
   type SocketHandlers,
   type TlsMaterial,
   type TlsSettings,
@@ -121,7 +121,7 @@ function accept(raw: NetSocket, options: ListenOptions, open: number): void {
     clearTimeout(timer);
     let socket: NodeSocket;
     try {
-      socket = verified(secured, tls, material, remoteAddress);
+      socket = verified(secured, raw, tls, material, remoteAddress);
     } catch (error) {
       failure = error as Error;
       secured.destroy();
@@ -135,56 +135,65 @@ function accept(raw: NetSocket, options: ListenOptions, open: number): void {
 function connect(options: ConnectOptions, handlers: SocketHandlers): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const { address, tls } = options;
+    const remoteAddress = formatAddress(address);
+    const material = tls?.material();
     const target =
       address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
-    const material = tls?.material();
-    const stream =
-      material === undefined
-        ? connectPlain({ ...target, allowHalfOpen: true, noDelay: true })
-        : connectTls({
-            ...target,
-            allowHalfOpen: true,
-            noDelay: true,
-            secureContext: secureContextOf(material),
-            rejectUnauthorized: false, // our verifier decides: see `verified`
-            checkServerIdentity: () => undefined,
-            ALPNProtocols: ['http/1.1'],
-          } as TlsConnectOptions);
+    const raw = connectPlain({ ...target, allowHalfOpen: true, noDelay: true });
+    let stream = raw;
     let failure: Error | undefined;
     const timer = setTimeout(() => {
-      failure = new Error(`connecting to ${formatAddress(address)} took too long`);
+      failure = new Error(`connecting to ${remoteAddress} took too long`);
       stream.destroy();
+      raw.destroy();
     }, options.timeout);
-    const onError = (error: Error) => (failure ??= error);
     const onClose = () => {
       clearTimeout(timer);
-      reject(failure ?? new Error(`${formatAddress(address)} closed the connection`));
+      raw.destroy();
+      reject(failure ?? new Error(`${remoteAddress} closed the connection`));
     };
-    stream.on('error', onError);
-    stream.once('close', onClose);
-    stream.once(tls === undefined ? 'connect' : 'secureConnect', () => {
+    const watch = (watched: NetSocket) => {
+      watched.on('error', (error) => (failure ??= error));
+      watched.once('close', onClose);
+    };
+    const connected = (make: () => NodeSocket) => {
       clearTimeout(timer);
-      const remoteAddress = formatAddress(address);
-      let socket: NodeSocket;
       try {
-        socket =
-          tls === undefined
-            ? new NodeSocket(stream, remoteAddress)
-            : verified(stream as TLSSocket, tls, material!, remoteAddress);
+        const socket = make();
+        stream.off('close', onClose);
+        raw.off('close', onClose);
+        socket.attach(handlers);
+        resolve(socket);
       } catch (error) {
         failure = error as Error;
         stream.destroy();
+      }
+    };
+    watch(raw);
+    raw.once('connect', () => {
+      if (tls === undefined || material === undefined) {
+        connected(() => new NodeSocket(raw, remoteAddress));
         return;
       }
-      stream.off('close', onClose);
-      socket.attach(handlers);
-      resolve(socket);
+      const secured = connectTls({
+        socket: raw,
+        secureContext: secureContextOf(material),
+        rejectUnauthorized: false, // our verifier decides: see `verified`
+        checkServerIdentity: () => undefined,
+        ALPNProtocols: ['http/1.1'],
+      });
+      stream = secured;
+      watch(secured);
+      secured.once('secureConnect', () =>
+        connected(() => verified(secured, raw, tls, material, remoteAddress)),
+      );
     });
   });
 }
 
 function verified(
   stream: TLSSocket,
+  raw: NetSocket,
   tls: TlsSettings,
   material: TlsMaterial,
   remoteAddress: string,
@@ -193,55 +202,8 @@ function verified(
   const alpn = stream.alpnProtocol;
   if (alpn && alpn !== 'http/1.1') throw new Error(`the peer negotiated ${alpn}`);
   const peer = tls.verify(sentChain(stream.getPeerCertificate(true)));
-  return new NodeSocket(stream, remoteAddress, peer, material);
+  return new NodeSocket(stream, remoteAddress, { peer, material, raw });
 }
-
-class NodeSocket implements Socket {
-  readonly remoteAddress: string;
-  readonly peer: Socket['peer'];
-  readonly material: TlsMaterial | undefined;
-  readonly #stream: NetSocket;
-  #error: Error | undefined;
-
-  constructor(stream: NetSocket, remoteAddress: string, peer?: Socket['peer'], material?: TlsMaterial) {
-    this.#stream = stream;
-    this.remoteAddress = remoteAddress;
-    this.peer = peer;
-    this.material = material;
-  }
-
-  attach(handlers: SocketHandlers): void {
-    const stream = this.#stream;
-    stream.on('error', (error) => (this.#error ??= error));
-    stream.on('drain', () => handlers.onDrain());
-    stream.on('end', () => handlers.onEnd());
-    stream.on('close', () => handlers.onClose(this.#error));
-    stream.on('data', (bytes: Uint8Array) => handlers.onData(bytes));
-  }
-
-  write(bytes: Uint8Array): boolean {
-    return this.#stream.destroyed || this.#stream.writableEnded ? false : this.#stream.write(bytes);
-  }
-
-  end(): void {
-    if (!this.#stream.destroyed) this.#stream.end();
-  }
-
-  destroy(): void {
-    this.#stream.destroy();
-  }
-
-  pause(): void {
-    this.#stream.pause();
-  }
-
-  resume(): void {
-    this.#stream.resume();
-  }
-}
-
-// @types/node leaves out that tls.connect hands these on to net.connect.
-type TlsConnectOptions = ConnectionOptions & { readonly noDelay: boolean; readonly allowHalfOpen: boolean };
 
 function remoteAddressOf(raw: NetSocket): string {
   const host = raw.remoteAddress;

@@ -126,6 +126,37 @@ describe.each([
     await eventually(() => expect(served[0]!.bytes).toBe(1 + (written + 1) * piece.length));
   });
 
+  it('reads nothing ahead while it is paused, on either side', async () => {
+    const { address, served } = await serve(serverTls);
+    const { socket, seen } = await dial(address, clientTls);
+    socket.write(text('x'));
+    await eventually(() => expect(served[0]?.bytes).toBe(1));
+    const piece = new Uint8Array(65_536).fill(100);
+    const accepted = served[0]!;
+    for (const [writer, told, reader, read] of [
+      [socket, seen, accepted.socket!, accepted],
+      [accepted.socket!, accepted, socket, seen],
+    ] as const) {
+      const before = read.bytes;
+      let left = 800; // 50 MB
+      const pump = () => {
+        while (left > 0) {
+          left--;
+          if (!writer.write(piece)) return;
+        }
+      };
+      reader.pause();
+      told.drained = pump;
+      pump();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      // What is not written yet cannot have been read: the sender was stopped by the kernel's buffers.
+      expect(left).toBeGreaterThan(500);
+      reader.resume();
+      await eventually(() => expect(read.bytes).toBe(before + 800 * piece.length));
+      told.drained = () => undefined;
+    }
+  });
+
   it('carries 64 MB, with backpressure', { timeout: 30_000 }, async () => {
     const { address, served } = await serve(serverTls);
     const { socket, seen } = await dial(address, clientTls);
