@@ -1,12 +1,6 @@
 // Stream sockets on node:net and node:tls, for Node and Deno.
 import { connect as connectPlain, createServer, type Socket as NetSocket, type Server } from 'node:net';
-import {
-  connect as connectTls,
-  createSecureContext,
-  TLSSocket,
-  type ConnectionOptions,
-  type SecureContext,
-} from 'node:tls';
+import { connect as connectTls, createSecureContext, TLSSocket, type SecureContext } from 'node:tls';
 import { pemOf } from '../../sdk/x509-svid/pem.ts';
 import { formatAddress, type Address } from './address.ts';
 import { NodeSocket } from './node-socket.ts';
@@ -16,6 +10,7 @@ import {
   type ConnectOptions,
   type Listener,
   type ListenOptions,
+  type Socket,
   type SocketHandlers,
   type TlsMaterial,
   type TlsSettings,
