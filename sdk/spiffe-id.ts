@@ -75,6 +75,17 @@ export function spiffeIdOf(trustDomain: TrustDomain, path: string): SpiffeId {
   return parseSpiffeId(`${SCHEME}${trustDomain}${path}`);
 }
 
+/**
+ * Makes an ID from a trust domain and the segments of its path, none of which may hold a slash.
+ *
+ * @throws SpiffeError `ERR_SPIFFE_ID`.
+ */
+export function spiffeIdFromSegments(trustDomain: TrustDomain, ...segments: readonly string[]): SpiffeId {
+  const text = [SCHEME + trustDomain, ...segments].join('/');
+  if (segments.some((segment) => segment.includes('/'))) throw idError(text, 'a segment holds a slash');
+  return parseSpiffeId(text);
+}
+
 /** The trust domain of an ID. */
 export function trustDomainOf(id: SpiffeId): TrustDomain {
   const slash = id.indexOf('/', SCHEME.length);
