@@ -4,6 +4,7 @@ import type { NodeAttestorAgent } from '../attestors/node/node-attestor-agent.ts
 import { createWorkloadAttestors } from '../attestors/workload/catalog.ts';
 import { LaunchRegistry } from '../attestors/workload/launch/registry.ts';
 import type { Logger } from '../daemon/log.ts';
+import { expectLinux } from '../daemon/program.ts';
 import { runAgentLoop } from './agent-loop.ts';
 import { agentPaths, type AgentPaths, type WorkloadAgentConfig } from './config.ts';
 import { serveAdmin, serveWorkloadApi } from './endpoints.ts';
@@ -129,11 +130,4 @@ function nodeAttestor(file: string | undefined, readToken?: () => Promise<string
     return createNodeAttestorAgent({ type: 'join_token', file: 'standard input', readToken });
   }
   return createNodeAttestorAgent({ type: 'join_token', file: file ?? 'the file that join_token_file names' });
-}
-
-function expectLinux(): void {
-  if (process.platform === 'linux') return;
-  throw new Error(
-    `this is ${process.platform}, and attestation stands on the Linux kernel: run the agent on Linux`,
-  );
 }
