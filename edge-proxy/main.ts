@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
-import { loadConfig } from '../daemon/config.ts';
+import { ConfigError, loadConfig } from '../daemon/config.ts';
 import { aborted, runUntilSignal } from '../daemon/lifecycle.ts';
 import { createLog, type Logger } from '../daemon/log.ts';
+import { runProgram } from '../daemon/program.ts';
 import { messageOf, SpiffeError } from '../sdk/error.ts';
 import { compilePolicy, parsePolicy, type CompiledPolicy } from '../sdk/policy/policy.ts';
 import { X509Source, type SourceEvent } from '../sdk/workload-api/x509-source.ts';
@@ -16,16 +16,18 @@ import { loadTransport } from './transport/transport.ts';
 
 const DRAIN = 2_000;
 
-const USAGE = `usage: main.ts --config FILE [--exit-with-parent]
+const USAGE = `usage: edge-proxy --config FILE [--exit-with-parent]
 
-Runs an edge proxy. Example:
-  main.ts --config orders.proxy.yaml
+  --config FILE        the configuration file (YAML)
+  --exit-with-parent   stop when standard input closes
+
+example: edge-proxy --config /etc/sigil/orders-proxy.yaml
 `;
 
 async function run(file: string, signal: AbortSignal): Promise<void> {
   const config = await loadConfig(edgeProxyConfigSchema, file);
   const log = createLog({ name: 'edge-proxy', level: config.log_level });
-  const policies = await loadPolicies(config, dirname(resolve(file)));
+  const policies = await loadPolicies(config, resolve(file));
   let source: X509Source | undefined;
   // The listeners are bound before there is an identity: a port in use shows at once, and callers get 503, not silence.
   const identity: ProxyIdentity = {
@@ -58,16 +60,18 @@ async function run(file: string, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function loadPolicies(config: EdgeProxyConfig, folder: string): Promise<Map<string, CompiledPolicy>> {
+async function loadPolicies(config: EdgeProxyConfig, file: string): Promise<Map<string, CompiledPolicy>> {
   const policies = new Map<string, CompiledPolicy>();
   for (const [index, { name, policy }] of config.inbound.entries()) {
-    const path = resolve(folder, policy);
+    const path = resolve(dirname(file), policy);
     const text = await readFile(path, 'utf8').catch((error: unknown) => {
-      throw new Error(`inbound.${index}.policy: ${path} cannot be read: ${messageOf(error)}`, {
-        cause: error,
-      });
+      throw new ConfigError(`${file}: inbound.${index}.policy: ${path} cannot be read: ${messageOf(error)}`);
     });
-    policies.set(name, compilePolicy(parsePolicy(text, path)));
+    try {
+      policies.set(name, compilePolicy(parsePolicy(text, path)));
+    } catch (error) {
+      throw new ConfigError(messageOf(error));
+    }
   }
   return policies;
 }
@@ -85,24 +89,11 @@ function tell(log: Logger, event: SourceEvent): void {
     );
 }
 
-try {
-  const { values } = parseArgs({
-    options: {
-      config: { type: 'string' },
-      'exit-with-parent': { type: 'boolean' },
-      help: { type: 'boolean' },
-    },
-  });
-  const { config: file } = values;
-  if (values.help) process.stdout.write(USAGE);
-  else if (file === undefined) throw new Error(`--config is missing\n${USAGE}`);
-  else {
-    await runUntilSignal((signal) => run(file, signal), {
-      exitWithParent: values['exit-with-parent'] ?? false,
-    });
-    process.exit(0);
-  }
-} catch (error) {
-  process.stderr.write(`edge-proxy: error: ${messageOf(error)}\n`);
-  process.exit(1);
-}
+await runProgram(
+  {
+    name: 'edge-proxy',
+    usage: USAGE,
+    main: ({ config, exitWithParent }) => runUntilSignal((signal) => run(config, signal), { exitWithParent }),
+  },
+  process.argv.slice(2),
+);
