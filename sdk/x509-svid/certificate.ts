@@ -127,9 +127,11 @@ function readExtensionsOf(tbs: DerReader): Extensions {
   return readExtensions(list);
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 /** Lower-case hexadecimal of bytes. */
 export function hexOf(bytes: Uint8Array): string {
   let hex = '';
-  for (const byte of bytes) hex += byte.toString(16).padStart(2, '0');
+  for (let index = 0; index < bytes.length; index++) hex += HEX[bytes[index]!]!;
   return hex;
 }

@@ -77,16 +77,25 @@ export function time(milliseconds: number): Uint8Array {
   if (!(year >= 1950 && year <= 9999)) {
     throw new SpiffeError('ERR_DER', `the year ${year} cannot be written in a certificate`);
   }
-  const two = (value: number) => String(value).padStart(2, '0');
-  const rest =
-    two(date.getUTCMonth() + 1) +
-    two(date.getUTCDate()) +
-    two(date.getUTCHours()) +
-    two(date.getUTCMinutes()) +
-    two(date.getUTCSeconds());
-  return year < 2050
-    ? element(Tag.utcTime, ascii(`${two(year % 100)}${rest}Z`))
-    : element(Tag.generalizedTime, ascii(`${String(year).padStart(4, '0')}${rest}Z`));
+  const short = year < 2050;
+  const length = short ? 13 : 15;
+  const out = new Uint8Array(length + 2);
+  out[0] = short ? Tag.utcTime : Tag.generalizedTime;
+  out[1] = length;
+  let at = 2;
+  const two = (value: number) => {
+    out[at++] = 0x30 + Math.floor(value / 10);
+    out[at++] = 0x30 + (value % 10);
+  };
+  if (!short) two(Math.floor(year / 100));
+  two(year % 100);
+  two(date.getUTCMonth() + 1);
+  two(date.getUTCDate());
+  two(date.getUTCHours());
+  two(date.getUTCMinutes());
+  two(date.getUTCSeconds());
+  out[at] = 0x5a;
+  return out;
 }
 
 /** The bytes of ASCII text. */

@@ -1,6 +1,6 @@
 // The signature algorithms of certificates and CSRs: a fixed list (RFC 5758, RFC 8017, RFC 8410), looked up by OID.
 // SHA-1 and MD5 are not on it.
-import { createHash, verify, type KeyObject } from 'node:crypto';
+import { hash, verify, type KeyObject } from 'node:crypto';
 import { SpiffeError } from '../error.ts';
 import { DerReader, Tag } from './der-reader.ts';
 import { element, objectIdentifier, sequence } from './der-writer.ts';
@@ -66,5 +66,5 @@ export function signatureAlgorithmFor(key: KeyObject): {
 export function keyIdentifierOf(spki: Uint8Array): Uint8Array {
   const reader = DerReader.document(spki, Tag.sequence);
   reader.read(Tag.sequence);
-  return createHash('sha1').update(reader.readOctetAlignedBits()).digest();
+  return hash('sha1', reader.readOctetAlignedBits(), 'buffer');
 }

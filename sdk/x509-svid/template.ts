@@ -1,10 +1,11 @@
 // Issues X.509 certificates by DER template (RFC 5280 4.1, X509-SVID 2 to 4): the shape of an SVID is fixed, so what
 // its authority settles is encoded once, and only serial, validity, subject, key and names are filled in.
-import type { Buffer } from 'node:buffer';
 import { randomBytes, type KeyObject } from 'node:crypto';
 import { pathOf, trustDomainId, type SpiffeId, type TrustDomain } from '../spiffe-id.ts';
 import { SpiffeError } from '../error.ts';
-import type { Certificate } from './certificate.ts';
+import { hexOf, type Certificate } from './certificate.ts';
+import { DerBuilder } from './der-builder.ts';
+import { Tag } from './der-reader.ts';
 import * as der from './der-writer.ts';
 import { KeyUsageBit, Oid } from './object-identifiers.ts';
 import { keyIdentifierOf, signatureAlgorithmFor } from './signature.ts';
@@ -41,25 +42,43 @@ const DIGITAL_SIGNATURE_USAGES = ['digitalSignature', 'keyEncipherment', 'keyAgr
  */
 export function createSvidIssuer(signer: X509Signer): (request: X509SvidRequest) => Promise<Uint8Array> {
   const { identifier } = signatureAlgorithmFor(signer.publicKey);
+  const { certificate: authority } = signer;
   const version = der.element(0xa0, der.unsignedInteger(Uint8Array.of(2)));
-  const keyUsage = keyUsageExtension(DIGITAL_SIGNATURE_USAGES);
-  const purposes = extension(
-    Oid.extKeyUsage,
-    false,
-    der.sequence(der.objectIdentifier(Oid.serverAuth), der.objectIdentifier(Oid.clientAuth)),
-  );
-  const constraints = extension(Oid.basicConstraints, true, der.sequence());
-  const authorityKey = extension(
-    Oid.authorityKeyIdentifier,
-    false,
-    der.sequence(
-      der.element(
-        0x80,
-        signer.certificate.extensions.subjectKeyIdentifier ??
-          keyIdentifierOf(signer.certificate.publicKeyInfo),
-      ),
-    ),
-  );
+  const anonymous = subjectOf(undefined);
+  const fixedExtensions = fixedExtensionsOf(authority);
+  const builder = new DerBuilder();
+  // Back to front; nothing awaits in between, so that one builder serves all requests.
+  const encode = (request: X509SvidRequest): Uint8Array => {
+    const dnsNames = request.dnsNames ?? [];
+    builder.clear();
+    putSubjectAltName(builder, request.id, dnsNames);
+    putSubjectKey(builder, request.publicKeyInfo);
+    builder.put(fixedExtensions);
+    builder.close(Tag.sequence, 0);
+    builder.close(0xa3, 0);
+    builder.put(request.publicKeyInfo);
+    builder.put(dnsNames[0] === undefined ? anonymous : subjectOf(dnsNames[0]));
+    const validity = builder.length;
+    builder.put(der.time(Math.min(request.notAfter, authority.notAfter)));
+    builder.put(der.time(Math.max(request.notBefore, authority.notBefore)));
+    builder.close(Tag.sequence, validity);
+    builder.put(authority.subject);
+    builder.put(identifier);
+    builder.unsignedInteger(request.serial ?? serials.next());
+    builder.put(version);
+    builder.close(Tag.sequence, 0);
+    return builder.take();
+  };
+  const assemble = (tbs: Uint8Array, signature: Uint8Array): Uint8Array => {
+    builder.clear();
+    builder.put(signature);
+    builder.byte(0);
+    builder.close(Tag.bitString, 0);
+    builder.put(identifier);
+    builder.put(tbs);
+    builder.close(Tag.sequence, 0);
+    return builder.take();
+  };
   return async (request) => {
     if (pathOf(request.id) === '') {
       throw new SpiffeError(
@@ -67,32 +86,47 @@ export function createSvidIssuer(signer: X509Signer): (request: X509SvidRequest)
         `${request.id} has no path: an SVID is for a workload, not a trust domain`,
       );
     }
-    const dnsNames = request.dnsNames ?? [];
-    const tbs = der.sequence(
-      version,
-      der.unsignedInteger(request.serial ?? randomSerial()),
-      identifier,
-      signer.certificate.subject,
-      der.sequence(
-        der.time(Math.max(request.notBefore, signer.certificate.notBefore)),
-        der.time(Math.min(request.notAfter, signer.certificate.notAfter)),
-      ),
-      subjectOf(dnsNames[0]),
-      request.publicKeyInfo,
-      der.element(
-        0xa3,
-        der.sequence(
-          keyUsage,
-          purposes,
-          constraints,
-          subjectKeyExtension(request.publicKeyInfo),
-          authorityKey,
-          subjectAltNameExtension(request.id, dnsNames, false),
-        ),
-      ),
-    );
-    return der.sequence(tbs, identifier, der.bitString(await signer.sign(tbs)));
+    const tbs = encode(request);
+    const signature = signer.sign(tbs);
+    return assemble(tbs, signature instanceof Uint8Array ? signature : await signature);
   };
+}
+
+// What every leaf of an authority has: usages, cA false, and who signed.
+function fixedExtensionsOf(authority: Certificate): Uint8Array {
+  const keyIdentifier = authority.extensions.subjectKeyIdentifier ?? keyIdentifierOf(authority.publicKeyInfo);
+  return der.concat([
+    keyUsageExtension(DIGITAL_SIGNATURE_USAGES),
+    extension(
+      Oid.extKeyUsage,
+      false,
+      der.sequence(der.objectIdentifier(Oid.serverAuth), der.objectIdentifier(Oid.clientAuth)),
+    ),
+    extension(Oid.basicConstraints, true, der.sequence()),
+    extension(Oid.authorityKeyIdentifier, false, der.sequence(der.element(0x80, keyIdentifier))),
+  ]);
+}
+
+const SUBJECT_ALT_NAME = der.objectIdentifier(Oid.subjectAltName);
+const SUBJECT_KEY_IDENTIFIER = der.objectIdentifier(Oid.subjectKeyIdentifier);
+
+function putSubjectAltName(builder: DerBuilder, id: SpiffeId, dnsNames: readonly string[]): void {
+  const mark = builder.length;
+  builder.ascii(0x86, id);
+  for (let index = dnsNames.length - 1; index >= 0; index--) builder.ascii(0x82, dnsNames[index]!);
+  builder.close(Tag.sequence, mark);
+  builder.close(Tag.octetString, mark);
+  builder.put(SUBJECT_ALT_NAME);
+  builder.close(Tag.sequence, mark);
+}
+
+function putSubjectKey(builder: DerBuilder, publicKeyInfo: Uint8Array): void {
+  const mark = builder.length;
+  builder.put(keyIdentifierOf(publicKeyInfo));
+  builder.close(Tag.octetString, mark);
+  builder.close(Tag.octetString, mark);
+  builder.put(SUBJECT_KEY_IDENTIFIER);
+  builder.close(Tag.sequence, mark);
 }
 
 /** What goes into a self-signed authority. */
@@ -111,11 +145,11 @@ export interface X509AuthorityRequest {
 export async function issueX509Authority(request: X509AuthorityRequest): Promise<Uint8Array> {
   const { identifier } = signatureAlgorithmFor(request.publicKey);
   const publicKeyInfo = request.publicKey.export({ type: 'spki', format: 'der' });
-  const serial = randomSerial();
+  const serial = serials.next();
   // The serial number in the name keeps the names of several authorities apart, so that path building stays cheap.
   const name = nameOf([
     [Oid.organizationName, 'Sigil'],
-    [Oid.serialNumber, BigInt(`0x${serial.toString('hex')}`).toString()],
+    [Oid.serialNumber, BigInt(`0x${hexOf(serial)}`).toString()],
   ]);
   const tbs = der.sequence(
     der.element(0xa0, der.unsignedInteger(Uint8Array.of(2))),
@@ -193,10 +227,20 @@ function nameOf(attributes: readonly (readonly [oid: string, value: string])[]):
   );
 }
 
-// Uniform in 1..2^127-1: at least 64 bits of randomness (CA/B 7.1), positive, and never longer than 16 bytes.
-function randomSerial(): Buffer {
-  const bytes = randomBytes(16);
-  bytes[0]! &= 0x7f;
-  bytes[15]! |= 1;
-  return bytes;
-}
+// Odd numbers in 1..2^127-1: at least 64 bits of randomness (CA/B 7.1), positive, and never longer than 16 bytes. They are
+// public, so fetching many at a time gives nothing away.
+const serials = {
+  bytes: new Uint8Array(16 * 64),
+  used: 16 * 64,
+  next(): Uint8Array {
+    if (this.used === this.bytes.length) {
+      this.bytes = new Uint8Array(randomBytes(16 * 64));
+      this.used = 0;
+    }
+    const serial = this.bytes.subarray(this.used, this.used + 16);
+    this.used += 16;
+    serial[0]! &= 0x7f;
+    serial[15]! |= 1;
+    return serial;
+  },
+};
