@@ -1,6 +1,7 @@
 // Reads the extensions of a certificate or a CSR (RFC 5280 4.2) that decide whether it is an SVID.
 import { SpiffeError } from '../error.ts';
 import { type DerReader, Tag } from './der-reader.ts';
+import { readNameConstraints, type NameConstraints } from './name-constraints.ts';
 import { KeyUsageBit, Oid } from './object-identifiers.ts';
 
 const MAX_EXTENSIONS = 64;
@@ -12,6 +13,8 @@ export interface SubjectAltName {
   readonly uris: readonly string[];
   readonly dnsNames: readonly string[];
   readonly others: number;
+  /** The tags (GeneralName, RFC 5280 4.2.1.6) of those others. */
+  readonly otherForms: ReadonlySet<number>;
 }
 
 /** What the extensions of a certificate say. An absent extension is undefined. */
@@ -26,7 +29,7 @@ export interface Extensions {
   readonly extKeyUsage?: { readonly critical: boolean; readonly purposes: readonly string[] };
   readonly subjectKeyIdentifier?: Uint8Array;
   readonly authorityKeyIdentifier?: Uint8Array;
-  readonly nameConstraints?: { readonly critical: boolean };
+  readonly nameConstraints?: NameConstraints;
   /** OIDs of critical extensions that this reader does not know: a validator must refuse them (RFC 5280 4.2). */
   readonly unknownCritical: readonly string[];
 }
@@ -78,7 +81,7 @@ function readOne(
       found.authorityKeyIdentifier = readAuthorityKeyIdentifier(value);
       break;
     case Oid.nameConstraints:
-      found.nameConstraints = { critical };
+      found.nameConstraints = { critical, ...readNameConstraints(value) };
       break;
     case Oid.certificatePolicies:
       break; // Informational here: no policy is required or forbidden (RFC 5280 6.1.1, user-initial-policy-set any).
@@ -93,16 +96,20 @@ function readGeneralNames(value: DerReader): Omit<SubjectAltName, 'critical'> {
   const uris: string[] = [];
   const dnsNames: string[] = [];
   let others = 0;
+  const otherForms = new Set<number>();
   while (!names.atEnd) {
     const name = names.read();
     if (name.tag === 0x86) uris.push(ia5(names.contentOf(name)));
     else if (name.tag === 0x82) dnsNames.push(ia5(names.contentOf(name)));
-    else others++;
+    else {
+      others++;
+      otherForms.add(name.tag);
+    }
     if (uris.length + dnsNames.length + others > MAX_NAMES) {
       throw new SpiffeError('ERR_CERTIFICATE', `more than ${MAX_NAMES} subject alternative names`);
     }
   }
-  return { uris, dnsNames, others };
+  return { uris, dnsNames, others, otherForms };
 }
 
 // IA5String: bytes above 0x7f are not in it. A NUL or another control byte stays and fails the ID's own parser.

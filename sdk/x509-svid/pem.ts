@@ -1,6 +1,7 @@
 // PEM (RFC 7468): the armour in which operators keep certificates and keys.
 import { Buffer } from 'node:buffer';
 import { SpiffeError } from '../error.ts';
+import { parseCertificate, type Certificate } from './certificate.ts';
 
 /** One PEM block per DER document. */
 export function pemOf(label: 'CERTIFICATE' | 'PRIVATE KEY', documents: readonly Uint8Array[]): string {
@@ -34,4 +35,18 @@ export function derOfPem(label: 'CERTIFICATE' | 'PRIVATE KEY', text: string): Ui
     at = close + end.length;
   }
   return documents;
+}
+
+/**
+ * Reads the certificates of a PEM text, as bundles are kept on disk. Of an empty text there are none; text without a
+ * block `CERTIFICATE` is refused, since it is something else.
+ *
+ * @throws SpiffeError `ERR_CERTIFICATE` or `ERR_DER`.
+ */
+export function parsePemCertificates(text: string): Certificate[] {
+  const documents = derOfPem('CERTIFICATE', text);
+  if (documents.length === 0 && text.trim() !== '') {
+    throw new SpiffeError('ERR_CERTIFICATE', 'the text has no PEM block CERTIFICATE');
+  }
+  return documents.map(parseCertificate);
 }

@@ -94,7 +94,6 @@ export function createSvidIssuer(signer: X509Signer): (request: X509SvidRequest)
 
 // What every leaf of an authority has: usages, cA false, and who signed.
 function fixedExtensionsOf(authority: Certificate): Uint8Array {
-  const keyIdentifier = authority.extensions.subjectKeyIdentifier ?? keyIdentifierOf(authority.publicKeyInfo);
   return der.concat([
     keyUsageExtension(DIGITAL_SIGNATURE_USAGES),
     extension(
@@ -103,8 +102,13 @@ function fixedExtensionsOf(authority: Certificate): Uint8Array {
       der.sequence(der.objectIdentifier(Oid.serverAuth), der.objectIdentifier(Oid.clientAuth)),
     ),
     extension(Oid.basicConstraints, true, der.sequence()),
-    extension(Oid.authorityKeyIdentifier, false, der.sequence(der.element(0x80, keyIdentifier))),
+    authorityKeyExtension(authority),
   ]);
+}
+
+function authorityKeyExtension({ extensions, publicKeyInfo }: Certificate): Uint8Array {
+  const keyIdentifier = extensions.subjectKeyIdentifier ?? keyIdentifierOf(publicKeyInfo);
+  return extension(Oid.authorityKeyIdentifier, false, der.sequence(der.element(0x80, keyIdentifier)));
 }
 
 const SUBJECT_ALT_NAME = der.objectIdentifier(Oid.subjectAltName);
@@ -129,21 +133,27 @@ function putSubjectKey(builder: DerBuilder, publicKeyInfo: Uint8Array): void {
   builder.close(Tag.sequence, mark);
 }
 
-/** What goes into a self-signed authority. */
+/** What goes into a signing certificate. Times are milliseconds since 1970. */
 export interface X509AuthorityRequest {
   readonly trustDomain: TrustDomain;
   readonly publicKey: KeyObject;
   readonly notBefore: number;
   readonly notAfter: number;
+  /** Signs with the key of the authority itself, or of `issuer`. */
   readonly sign: SignTbs;
+  /** Who signs; default: the authority itself. The certificate never outlives it. */
+  readonly issuer?: Pick<X509Signer, 'certificate' | 'publicKey'>;
+  /** How many signing certificates may follow below. Default: any number. */
+  readonly pathLength?: number;
 }
 
 /**
- * Issues a self-signed signing certificate of a trust domain, as DER (X509-SVID 3 and 4): the trust domain's ID
- * without a path, cA, keyCertSign and cRLSign and no other usage.
+ * Issues a signing certificate of a trust domain, as DER (X509-SVID 3 and 4): the trust domain's ID without a path, cA,
+ * keyCertSign and cRLSign and no other usage. Self-signed unless an issuer is given.
  */
 export async function issueX509Authority(request: X509AuthorityRequest): Promise<Uint8Array> {
-  const { identifier } = signatureAlgorithmFor(request.publicKey);
+  const { issuer, pathLength } = request;
+  const { identifier } = signatureAlgorithmFor(issuer?.publicKey ?? request.publicKey);
   const publicKeyInfo = request.publicKey.export({ type: 'spki', format: 'der' });
   const serial = serials.next();
   // The serial number in the name keeps the names of several authorities apart, so that path building stays cheap.
@@ -151,25 +161,35 @@ export async function issueX509Authority(request: X509AuthorityRequest): Promise
     [Oid.organizationName, 'Sigil'],
     [Oid.serialNumber, BigInt(`0x${hexOf(serial)}`).toString()],
   ]);
+  const length = pathLength === undefined ? [] : [der.unsignedInteger(bytesOf(pathLength))];
   const tbs = der.sequence(
     der.element(0xa0, der.unsignedInteger(Uint8Array.of(2))),
     der.unsignedInteger(serial),
     identifier,
-    name,
-    der.sequence(der.time(request.notBefore), der.time(request.notAfter)),
+    issuer?.certificate.subject ?? name,
+    der.sequence(
+      der.time(Math.max(request.notBefore, issuer?.certificate.notBefore ?? -Infinity)),
+      der.time(Math.min(request.notAfter, issuer?.certificate.notAfter ?? Infinity)),
+    ),
     name,
     publicKeyInfo,
     der.element(
       0xa3,
       der.sequence(
         keyUsageExtension(['keyCertSign', 'cRLSign']),
-        extension(Oid.basicConstraints, true, der.sequence(der.boolean(true))),
+        extension(Oid.basicConstraints, true, der.sequence(der.boolean(true), ...length)),
         subjectKeyExtension(publicKeyInfo),
+        ...(issuer === undefined ? [] : [authorityKeyExtension(issuer.certificate)]),
         subjectAltNameExtension(trustDomainId(request.trustDomain), [], false),
       ),
     ),
   );
   return der.sequence(tbs, identifier, der.bitString(await request.sign(tbs)));
+}
+
+function bytesOf(value: number): Uint8Array {
+  if (!Number.isInteger(value) || value < 0 || value > 0xff) throw new TypeError('a path length is 0 to 255');
+  return Uint8Array.of(value);
 }
 
 /** The subjectAltName extension: one URI, the ID, and DNS names. */

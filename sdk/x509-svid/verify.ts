@@ -5,6 +5,7 @@ import type { X509BundleSource } from '../bundle/x509-bundle.ts';
 import { parseSpiffeId, pathOf, trustDomainOf, type SpiffeId, type TrustDomain } from '../spiffe-id.ts';
 import { parseCertificate, publicKeyOf, type Certificate } from './certificate.ts';
 import { hasKeyUsage } from './extensions.ts';
+import { allowsNames, SUBJECT_FORM, uriHostOf, type ConstrainedNames } from './name-constraints.ts';
 import { isSignedBy } from './signature.ts';
 
 /** The longest chain that is looked at: leaf and intermediates. */
@@ -144,7 +145,7 @@ function findPath(
       maySign(issuer, below, now) &&
       ++checks <= MAX_SIGNATURE_CHECKS &&
       isSignedBy(subject.signatureAlgorithm, subject.tbs, publicKeyOf(issuer), subject.signature);
-    const authority = authorities.find(signs);
+    const authority = authorities.find((issuer) => signs(issuer) && allowsPath([...path, issuer]));
     if (authority !== undefined) return [...path, authority];
     for (const issuer of intermediates) {
       if (path.includes(issuer) || !signs(issuer)) continue;
@@ -156,23 +157,44 @@ function findPath(
   return extend([leaf]);
 }
 
-// RFC 5280 6.1.4 (k) to (n): a key usage, where there is one, must allow signing. Name constraints are not evaluated: a signing certificate that has them is refused,
-// which fails closed.
+// RFC 5280 6.1.4 (k) to (n): a key usage, where there is one, must allow signing.
 function maySign(issuer: Certificate, below: number, now: number): boolean {
-  const { basicConstraints, keyUsage, nameConstraints, unknownCritical } = issuer.extensions;
+  const { basicConstraints, keyUsage, unknownCritical } = issuer.extensions;
   return (
     basicConstraints?.ca === true &&
     (basicConstraints.pathLength === undefined || basicConstraints.pathLength >= below) &&
     (keyUsage === undefined || hasKeyUsage(issuer.extensions, 'keyCertSign')) &&
-    nameConstraints === undefined &&
     unknownCritical.length === 0 &&
     now >= issuer.notBefore &&
     now <= issuer.notAfter
   );
 }
 
+// Name constraints bind everything below, intermediates too (RFC 5280 6.1.4 (g); 6.1.3 (b) spares the self-issued).
+function allowsPath(path: readonly Certificate[]): boolean {
+  return path.every(({ extensions: { nameConstraints } }, at) => {
+    if (at === 0 || nameConstraints === undefined) return true;
+    const below = path
+      .slice(0, at)
+      .filter(({ subject, issuer }, index) => index === 0 || !equal(subject, issuer));
+    return below.every((certificate) => allowsNames(nameConstraints, constrainedNamesOf(certificate)));
+  });
+}
+
+function constrainedNamesOf({ subject, extensions }: Certificate): ConstrainedNames {
+  const { uris = [], dnsNames = [], otherForms = [] } = extensions.subjectAltName ?? {};
+  const hasSubject = subject.length > 2;
+  return {
+    uriHosts: uris.map(uriHostOf),
+    dnsNames,
+    otherForms: new Set(hasSubject ? [...otherForms, SUBJECT_FORM] : otherForms),
+  };
+}
+
 function equal(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && left.every((byte, index) => byte === right[index]);
+  if (left.length !== right.length) return false;
+  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false;
+  return true;
 }
 
 function notAnSvid(problem: string, cause?: unknown): SpiffeError {

@@ -4,6 +4,8 @@ import { Buffer } from 'node:buffer';
 import { SpiffeError } from '../error.ts';
 import type { SpiffeId } from '../spiffe-id.ts';
 import { parseCertificates } from './certificate.ts';
+import { DerReader, Tag } from './der-reader.ts';
+import { hasKeyUsage } from './extensions.ts';
 import { MAX_CHAIN_LENGTH, x509SvidIdOf } from './verify.ts';
 
 /** An identity that can be presented. Times are milliseconds since 1970. */
@@ -32,6 +34,12 @@ export function parseX509Svid(certificates: Uint8Array, privateKey: Uint8Array, 
   const leaf = chain[0];
   if (leaf === undefined) throw new SpiffeError('ERR_SVID_NOT_AN_SVID', 'the SVID has no certificate');
   const id = x509SvidIdOf(leaf);
+  if (!hasKeyUsage(leaf.extensions, 'digitalSignature')) {
+    throw new SpiffeError(
+      'ERR_SVID_NOT_AN_SVID',
+      `the certificate of ${id} lacks the key usage digitalSignature: it could not be presented`,
+    );
+  }
   const key = readPrivateKey(privateKey);
   const publicKeyInfo = createPublicKey(key).export({ type: 'spki', format: 'der' });
   if (!Buffer.from(leaf.publicKeyInfo).equals(publicKeyInfo)) {
@@ -55,9 +63,21 @@ export function parseX509Svid(certificates: Uint8Array, privateKey: Uint8Array, 
  */
 export function readPrivateKey(pkcs8: Uint8Array): KeyObject {
   try {
+    expectPkcs8(pkcs8);
     return createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' });
   } catch {
     // The cause is left out on purpose: it would carry parser output about key bytes.
     throw new SpiffeError('ERR_PRIVATE_KEY', 'the private key is not an unencrypted PKCS#8 document');
   }
+}
+
+// OneAsymmetricKey (RFC 5958 2), with nothing after it. The runtimes also take other documents here, and trailing bytes.
+function expectPkcs8(der: Uint8Array): void {
+  const inside = DerReader.document(der, Tag.sequence);
+  const version = inside.readSmallInteger();
+  inside.read(Tag.sequence);
+  inside.read(Tag.octetString);
+  inside.readOptional(0xa0);
+  if (version === 1) inside.readOptional(0x81);
+  inside.expectEnd();
 }
