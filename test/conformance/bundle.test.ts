@@ -392,6 +392,11 @@ describe('bundle map', () => {
 });
 
 describe('contradictions in the text, as decided', () => {
+  it('C-07: wit-svid is a known use only where WIT-SVIDs are enabled', () => {
+    const text = document([jwtElement('w', { use: 'wit-svid' }), jwtElement('k')]);
+    expect([parse(text), parseWit(text)].map(({ witAuthorities }) => witAuthorities.size)).toEqual([0, 1]);
+  });
+  it('C-09: typographic quotes, as in the samples of the text, are no JSON', () => refused('{“keys”:[]}'));
   it('C-08: the member is spiffe_refresh_hint', () => {
     expect(parse('{"keys":[],"refresh_hint":5}').refreshHint).toBeUndefined();
   });

@@ -1,5 +1,6 @@
 // The rows that no test of the library can pass: what does not apply, with the reason, and what a later issue builds.
 
+const BUNDLE_ENDPOINT = '#4 the identity server in full (bundle endpoint and key rotation)';
 const AGENT = '#5 the workload agent in full';
 const AGENT_BROKER = '#5 the workload agent in full (Broker API, flag-gated)';
 
@@ -8,6 +9,10 @@ export const NOT_APPLICABLE: ReadonlyMap<string, string> = new Map([]);
 
 /** Rows of programs, by id, with the issue that builds and tests them. */
 export const OPEN: ReadonlyMap<string, string> = new Map([
+  ...rows(
+    BUNDLE_ENDPOINT,
+    'FED-01 FED-02 FED-03 FED-04 FED-11 FED-16 FED-17 FED-18 FED-19 FED-20 FED-21 FED-28 F18 F19',
+  ),
   ...rows(AGENT, 'STAB-01'),
   ...rows(
     AGENT,

@@ -17,6 +17,7 @@ import { createWitSvidIssuer, type WitSvidRequest } from '../../sdk/wit-svid/iss
 import { presentWit } from '../../sdk/wit-svid/present.ts';
 import type { ProofOfPossession, ProofOptions, WitRequest } from '../../sdk/wit-svid/proof-of-possession.ts';
 import { verifyWitRequest, type VerifyWitOptions } from '../../sdk/wit-svid/verify.ts';
+import { openWitSvid, readWitSvid } from '../../sdk/wit-svid/wit-svid.ts';
 import { wptProof } from '../../sdk/wit-svid/wpt.ts';
 import { document, jwtElement } from './bundle-vectors.ts';
 import { ec, EXAMPLE, forge, NOW, NOW_SECONDS, OTHER, rsa, type Forgery } from './token-vectors.ts';
@@ -104,6 +105,13 @@ const issue = (over: Partial<WitSvidRequest> = {}) =>
   issuer({ id, confirmationKey: workload.publicKey, expiresAt: NOW + 3_600_000, issuedAt: NOW, ...over });
 const privateJwk = JSON.stringify(workload.privateKey.export({ format: 'jwk' }));
 
+// WIT-SVID.md, appendix A.
+const SAMPLE = [
+  'eyJhbGciOiJFUzI1NiIsImtpZCI6ImxRU2kzaFpGbmRhMkQtWEprajF6bDdmb0pvdWl3STRuckF5aHk0alppSmciLCJ0eXAiOiJ3aXQrand0In0',
+  'eyJjbmYiOnsiandrIjp7ImFsZyI6IkVTMjU2IiwiY3J2IjoiUC0yNTYiLCJrdHkiOiJFQyIsIngiOiJyelA3bUxDS0FIV21zTTZYMEV3VklTQ19oSTN1amN1OTVmZlVreWVER0dvIiwieSI6InVPcmZEbGp0WDltM2pZLWhzeWhMSllheHRHa3pEdjVlNWttQ2U1OFo5N2cifX0sImV4cCI6MTc2NTQ1NjUwMywiaWF0IjoxNzY1NDUyOTAzLCJqdGkiOiIxeWoxOVY0TWNPQXpNY0ZpN3F2c2dfQWdDeGxyWTVFX3g1MDl3bEtLUXRjIiwic3ViIjoic3BpZmZlOi8vZXhhbXBsZS5jb20vbXktd29ya2xvYWQifQ',
+  'sfhEvZNdY_kWrICF08lX0u__rn39YnTavnW-VPBS20zgowDh6-X43v5eOUKZbjZf06yLBQM-Mry5w1g1QFsCkg',
+];
+
 describe('requirements', () => {
   it('STAB-01: WIT-SVIDs are off until they are switched on', async () => {
     const signed = await presented(token());
@@ -186,7 +194,7 @@ describe('requirements', () => {
       { experimental },
     );
     const seen = new Set<unknown>();
-    const count = 20_000;
+    const count = 100_000;
     for (let index = 0; index < count; index++) {
       const text = await mint({ id, confirmationKey: workload.publicKey, expiresAt: NOW });
       seen.add(decodeJwt(text).jti);
@@ -327,6 +335,11 @@ describe('requirements', () => {
   });
 });
 
+describe('contradictions in the text, as decided', () => {
+  it('C-17: the body of WIT-SVID.md counts, not its appendix B: another header is no reason to refuse', () =>
+    accepts({ header: { cty: 'x' }, payload: { iss: 'https://issuer.example.org' } }));
+});
+
 describe('vectors 11.4', () => {
   it('W01: good', () => accepts({}));
   it('W02: typ', async () => {
@@ -403,6 +416,17 @@ describe('vectors 11.4', () => {
   it('W23: in Authorization: Bearer', () => {
     const bearer = { ...request, headers: [['authorization', `Bearer ${token()}`]] as const };
     expect(() => verify(bearer)).toThrow(/exactly one field/);
+  });
+  it('W24: the sample of appendix A reads as printed there, and has expired', async () => {
+    const sample = SAMPLE.join('.');
+    expect(readWitSvid(openWitSvid(sample))).toMatchObject({
+      id: 'spiffe://example.com/my-workload',
+      expiresAt: 1_765_456_503_000,
+      issuedAt: 1_765_452_903_000,
+      confirmationAlgorithm: 'ES256',
+      claims: { jti: '1yj19V4McOAzMcFi7qvsg_AgCxlrY5E_x509wlKKQtc' },
+    });
+    await refuses(sample, 'ERR_SVID_EXPIRED');
   });
   it('W25: a key that is empty, no JWK or public', async () => {
     const text = await issue();
