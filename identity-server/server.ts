@@ -31,6 +31,8 @@ export interface IdentityServer extends AsyncDisposable {
   readonly socketPath: string;
 }
 
+const STRANGER_LIMITS = { streams: 8, messageBytes: 128 * 1024, idle: 60_000, age: 300_000 };
+
 /** Only the owner of the process may administer it; give others a group and a folder of their own to change that. */
 const SOCKET_MODE = 0o600;
 
@@ -56,6 +58,9 @@ export async function startIdentityServer(
     log,
     guard: createGuard({ registry, store, now }),
     onCall: requestLog(log),
+    // Without an SVID one can attest and fetch the bundle: small messages, soon done.
+    isStranger: (caller) => caller.kind === 'tls' && caller.svid === undefined,
+    strangerLimits: STRANGER_LIMITS,
   });
   started.defer(() => grpc.close());
   addServices(grpc, {

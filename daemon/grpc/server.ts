@@ -14,7 +14,10 @@ import {
 import {
   Server,
   ServerCredentials,
+  ServerInterceptingCall,
+  ServerListenerBuilder,
   type Metadata,
+  type ServerInterceptingCallInterface,
   type ServerDuplexStream,
   type ServerUnaryCall,
   type ServerWritableStream,
@@ -56,7 +59,10 @@ export type Handlers<Service extends DescService, Caller> = {
   readonly [Name in keyof Service['method']]?: Handler<Service['method'][Name], Caller>;
 };
 
-/** Runs before every call; throws {@link RpcError} to refuse it. */
+/**
+ * Runs before a message of a call is read, so that who may not call costs no memory, and again when the call begins,
+ * since a caller may take its time in between; throws {@link RpcError} to refuse it.
+ */
 export type Guard<Caller> = (context: CallContext<Caller>) => void | Promise<void>;
 
 /** Options of {@link GrpcServer}. */
@@ -64,13 +70,34 @@ export interface GrpcServerOptions<Caller> {
   readonly log: Logger;
   /** Authorisation and header checks, before any handler and before any message is looked at. */
   readonly guard?: Guard<Caller>;
+  /** Counts a call that the guard let pass, from its headers to its end; the result gives it back. Throws to refuse. */
+  readonly admit?: (context: CallContext<Caller>) => () => void;
+  /** What one connection may take. */
+  readonly limits?: GrpcLimits;
+  /** What a connection of a caller with {@link GrpcServerOptions.isStranger} may take. */
+  readonly strangerLimits?: GrpcLimits;
+  /** Whether nothing is known of a caller. */
+  readonly isStranger?: (caller: Caller) => boolean;
   /** Called after each call, for logs. */
   readonly onCall?: (context: CallContext<Caller>, code: string, milliseconds: number) => void;
 }
 
-// What one caller may have open on one connection, and how large a message may be (gRPC's default).
-const MAX_CONCURRENT_STREAMS = 1_000;
-const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** What one connection may take. */
+export interface GrpcLimits {
+  /** Calls that are open at once. */
+  readonly streams: number;
+  /** The largest message, in bytes. */
+  readonly messageBytes: number;
+  /** Milliseconds that a connection without a call is kept. Default: for ever. */
+  readonly idle?: number;
+  /** Milliseconds that a connection is kept at all. Default: for ever. */
+  readonly age?: number;
+}
+
+// The message size is gRPC's default.
+const LIMITS: GrpcLimits = { streams: 1_000, messageBytes: 4 * 1024 * 1024 };
+// For calls in flight when a connection has reached its age.
+const AGE_GRACE = 10_000;
 
 type AnyHandler<Caller> = (
   request: unknown,
@@ -78,14 +105,8 @@ type AnyHandler<Caller> = (
 ) => Promise<unknown> | AsyncIterable<unknown>;
 
 export class GrpcServer<Caller> {
-  readonly #server = new Server({
-    'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
-    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-    // A peer that vanished without a word is noticed, and its descriptor given back.
-    'grpc.keepalive_time_ms': 60_000,
-    'grpc.keepalive_timeout_ms': 20_000,
-  });
-  readonly #injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+  readonly #known: Endpoint;
+  readonly #strangers: Endpoint;
   readonly #callers = new Map<string, Caller>();
   readonly #sockets = new Set<Socket>();
   readonly #options: GrpcServerOptions<Caller>;
@@ -93,6 +114,9 @@ export class GrpcServer<Caller> {
 
   constructor(options: GrpcServerOptions<Caller>) {
     this.#options = options;
+    const limits = options.limits ?? LIMITS;
+    this.#known = this.#endpoint(limits);
+    this.#strangers = this.#endpoint(options.strangerLimits ?? limits);
   }
 
   /** Adds a service. */
@@ -104,7 +128,9 @@ export class GrpcServer<Caller> {
       wrapped[method.localName] =
         method.methodKind === 'unary' ? this.#unary(method, handler) : this.#streaming(method, handler);
     }
-    this.#server.addService(serviceDefinition(service), wrapped);
+    for (const { server } of [this.#known, this.#strangers]) {
+      server.addService(serviceDefinition(service), wrapped);
+    }
     return this;
   }
 
@@ -121,7 +147,8 @@ export class GrpcServer<Caller> {
       this.#sockets.delete(socket);
     });
     socket.on('error', () => socket.destroy());
-    this.#injector.injectConnection(socket);
+    const isStranger = this.#options.isStranger?.(caller) ?? false;
+    (isStranger ? this.#strangers : this.#known).injector.injectConnection(socket);
   }
 
   /** Connections that are open. */
@@ -131,8 +158,62 @@ export class GrpcServer<Caller> {
 
   /** Ends every call and every connection. */
   close(): void {
-    this.#server.forceShutdown();
+    this.#known.server.forceShutdown();
+    this.#strangers.server.forceShutdown();
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #endpoint({ streams, messageBytes, idle, age }: GrpcLimits): Endpoint {
+    const server = new Server({
+      'grpc.max_concurrent_streams': streams,
+      'grpc.max_receive_message_length': messageBytes,
+      // A peer that vanished without a word is noticed, and its descriptor given back.
+      'grpc.keepalive_time_ms': 60_000,
+      'grpc.keepalive_timeout_ms': 20_000,
+      ...(idle !== undefined && { 'grpc.max_connection_idle_ms': idle }),
+      ...(age !== undefined && {
+        'grpc.max_connection_age_ms': age,
+        'grpc.max_connection_age_grace_ms': AGE_GRACE,
+      }),
+      interceptors: [({ path }, call) => this.#guarded(path, call)],
+    });
+    return { server, injector: server.createConnectionInjector(ServerCredentials.createInsecure()) };
+  }
+
+  // grpc-js reads, unpacks and parses the message of a unary call before its handler runs, and nothing bounds what a
+  // message of 4 MiB becomes when it is parsed. So nothing is read before the guard has let the caller pass.
+  #guarded(path: string, call: ServerInterceptingCallInterface): ServerInterceptingCall {
+    const controller = new AbortController();
+    let release: (() => void) | undefined;
+    const judge = async (metadata: Metadata): Promise<RpcError | undefined> => {
+      const caller = this.#callers.get(call.getPeer());
+      if (caller === undefined) return new RpcError('UNAVAILABLE', 'the connection is closing');
+      const context = { caller, path, metadata, signal: controller.signal };
+      const started = performance.now();
+      try {
+        await this.#options.guard?.(context);
+        if (!controller.signal.aborted) release = this.#options.admit?.(context);
+        return undefined;
+      } catch (thrown) {
+        const error = this.#errorOf(thrown, context);
+        this.#options.onCall?.(context, error.code, performance.now() - started);
+        return error;
+      }
+    };
+    const listener = new ServerListenerBuilder()
+      .withOnReceiveMetadata((metadata, pass) => {
+        void judge(metadata).then((error) => {
+          if (error === undefined) pass(metadata);
+          else call.sendStatus(error.toStatus());
+        });
+      })
+      // Called at the end of every call, however it ends.
+      .withOnCancel(() => {
+        controller.abort(new Error('the call was cancelled'));
+        release?.();
+      })
+      .build();
+    return new ServerInterceptingCall(call, { start: (next) => next(listener) });
   }
 
   #unary(method: DescMethod, handler: AnyHandler<Caller>) {
@@ -205,6 +286,11 @@ export class GrpcServer<Caller> {
     this.#options.log.error({ err: thrown, path: context.path }, 'a call failed unexpectedly');
     return new RpcError('INTERNAL', 'internal error; the log of the program that answered has the cause');
   }
+}
+
+interface Endpoint {
+  readonly server: Server;
+  readonly injector: ReturnType<Server['createConnectionInjector']>;
 }
 
 // A loop over a stream destroys it when it is left, and a duplex with both its halves: the answer would be lost.
