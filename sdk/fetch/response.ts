@@ -1,6 +1,7 @@
 // An answer of node:http as a Response, its body pulled as it is read.
 import type { IncomingMessage } from 'node:http';
 import { SpiffeError } from '../error.ts';
+import { bodyStreamOf } from './body-stream.ts';
 
 const WITHOUT_BODY = new Set([204, 205, 304]);
 
@@ -22,51 +23,18 @@ export function responseOf(
   }
   const isEmpty = asked.method === 'HEAD' || WITHOUT_BODY.has(status);
   if (isEmpty) message.resume();
-  const response = new Response(isEmpty ? null : bodyOf(message, asked.signal), {
-    status,
-    statusText: message.statusMessage ?? '',
-    headers,
-  });
+  const response = new Response(
+    isEmpty
+      ? null
+      : bodyStreamOf(message, (cause) =>
+          asked.signal.aborted ? asked.signal.reason : new TypeError('the answer ended early', { cause }),
+        ),
+    {
+      status,
+      statusText: message.statusMessage ?? '',
+      headers,
+    },
+  );
   Object.defineProperty(response, 'url', { value: asked.url.href });
   return response;
-}
-
-function bodyOf(message: IncomingMessage, signal: AbortSignal): ReadableStream<Uint8Array> {
-  let done = false;
-  return new ReadableStream<Uint8Array>(
-    {
-      start(controller) {
-        const fail = (error?: Error) => {
-          if (done) return;
-          done = true;
-          controller.error(
-            signal.aborted ? signal.reason : new TypeError('the answer ended early', { cause: error }),
-          );
-        };
-        message.on('data', (piece: Uint8Array) => {
-          if (done) return;
-          controller.enqueue(new Uint8Array(piece));
-          if ((controller.desiredSize ?? 0) <= 0) message.pause();
-        });
-        message.on('end', () => {
-          if (done) return;
-          if (!message.complete) {
-            fail();
-            return;
-          }
-          done = true;
-          controller.close();
-        });
-        message.on('error', fail);
-        message.on('close', () => fail());
-        message.pause();
-      },
-      pull: () => void message.resume(),
-      cancel() {
-        done = true;
-        message.destroy();
-      },
-    },
-    { highWaterMark: 1 },
-  );
 }

@@ -9,12 +9,15 @@ import type { VerifiedX509Svid } from '../x509-svid/verify.ts';
  */
 export type Authorizer = (id: SpiffeId, peer: VerifiedX509Svid) => void;
 
+/** An authorizer that looks at the ID alone, and so serves JWT-SVIDs too. */
+export type IdAuthorizer = (id: SpiffeId) => void;
+
 /**
  * Accepts one ID.
  *
  * @throws SpiffeError `ERR_SPIFFE_ID` if `id` is none.
  */
-export function authorizeId(id: string): Authorizer {
+export function authorizeId(id: string): IdAuthorizer {
   return authorizeOneOf([id]);
 }
 
@@ -23,7 +26,7 @@ export function authorizeId(id: string): Authorizer {
  *
  * @throws SpiffeError `ERR_SPIFFE_ID` if one of them is none.
  */
-export function authorizeOneOf(ids: Iterable<string>): Authorizer {
+export function authorizeOneOf(ids: Iterable<string>): IdAuthorizer {
   if (typeof ids === 'string') throw new TypeError('authorizeOneOf takes a list of SPIFFE IDs');
   const accepted = new Set(Array.from(ids, parseSpiffeId));
   return (id) => {
@@ -36,7 +39,7 @@ export function authorizeOneOf(ids: Iterable<string>): Authorizer {
  *
  * @throws SpiffeError `ERR_TRUST_DOMAIN` if `trustDomain` is none.
  */
-export function authorizeMemberOf(trustDomain: string): Authorizer {
+export function authorizeMemberOf(trustDomain: string): IdAuthorizer {
   const name = parseTrustDomain(trustDomain);
   return (id) => {
     if (!isMemberOf(id, name)) throw unexpected(id, `members of ${name}`);
@@ -44,7 +47,7 @@ export function authorizeMemberOf(trustDomain: string): Authorizer {
 }
 
 /** Accepts every peer whose SVID is valid, of any trust domain with a bundle: for servers that authorize by request. */
-export function authorizeAny(): Authorizer {
+export function authorizeAny(): IdAuthorizer {
   return () => undefined;
 }
 

@@ -5,6 +5,7 @@ export {
   authorizeMemberOf,
   authorizeOneOf,
   type Authorizer,
+  type IdAuthorizer,
 } from './authorizer.ts';
 export { connectTls, type ConnectTlsOptions, type TlsTarget } from './connect.ts';
 export {
