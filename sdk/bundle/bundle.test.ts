@@ -7,7 +7,7 @@ import { SpiffeError } from '../error.ts';
 import { parseJson } from '../json/parse.ts';
 import { parseTrustDomain } from '../spiffe-id.ts';
 import { parseBundleMap, serializeBundleMap } from './bundle-map.ts';
-import { publicJwkOf, readPublicJwk } from './jwk.ts';
+import { KeyCache, publicJwkOf, readPublicJwk } from './jwk.ts';
 import { jwtBundleSet, parseJwtBundle } from './jwt-bundle.ts';
 import { parseSpiffeBundle } from './parse-bundle.ts';
 import { isSameBundle, serializeSpiffeBundle } from './serialize-bundle.ts';
@@ -37,6 +37,18 @@ describe('JWKs', () => {
     expect(await exportJWK(publicKey)).toEqual(jwk);
     expect(publicJwkOf(readPublicJwk(asJson(jwk)))).toEqual(jwk);
     expect(await importJWK(jwk, ALGORITHMS[name])).toBeDefined();
+  });
+
+  it('a cache gives back the key it was given, and forgets the oldest', () => {
+    const cache = new KeyCache(2);
+    const jwks = ['P-256', 'P-384', 'P-521'].map((name) =>
+      asJson(publicJwkOf(keys[name as 'P-256'].publicKey)),
+    );
+    const first = jwks.map((jwk) => readPublicJwk(jwk, cache));
+    expect(readPublicJwk(jwks[2]!, cache)).toBe(first[2]);
+    expect(readPublicJwk(jwks[0]!, cache)).not.toBe(first[0]);
+    const secret = asJson(keys['P-256'].privateKey.export({ format: 'jwk' }));
+    expect(() => readPublicJwk(secret, cache)).toThrow(SpiffeError);
   });
 
   it('refuses private and symmetric keys, small RSA keys and odd spellings', () => {

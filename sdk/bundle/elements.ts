@@ -21,7 +21,7 @@ export interface SkippedElement {
 }
 
 /** The most elements that are read; each costs a key to parse. */
-export const MAX_ELEMENTS = 4096;
+export const MAX_ELEMENTS = 1024;
 const MAX_KEY_ID_LENGTH = 1024;
 
 /**

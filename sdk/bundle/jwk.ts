@@ -25,20 +25,48 @@ const MAX_MEMBER_LENGTH = 4096;
 
 /**
  * Reads the public key of a JWK: EC on P-256, P-384 or P-521, RSA of 2048 to 8192 bits, or Ed25519. Members that do not
- * describe the key (`use`, `kid`, `alg`, ...) are left to the caller.
+ * describe the key (`use`, `kid`, `alg`, ...) are left to the caller. With a cache, a key that was read before costs no
+ * parsing.
  *
  * @throws SpiffeError `ERR_BUNDLE` if it is no such key, or holds private parts.
  */
-export function readPublicJwk(jwk: JsonObject): KeyObject {
+export function readPublicJwk(jwk: JsonObject, cache?: KeyCache): KeyObject {
   const { kty } = jwk;
   const members = typeof kty === 'string' ? KEY_MEMBERS.get(kty) : undefined;
   if (members === undefined) throw keyError('the key type (kty) is missing or not known');
   if (SECRET_MEMBERS.some((name) => jwk[name] !== undefined)) throw keyError('the key has private parts');
   const plain: Record<string, string> = { kty: kty as string };
   for (const name of members) plain[name] = keyMember(jwk, name);
+  if (cache === undefined) return keyOfMembers(plain);
+  // All members but the curve are base64url, so that no two keys share a name.
+  const name = Object.values(plain).join(' ');
+  return cache.get(name) ?? cache.put(name, keyOfMembers(plain));
+}
+
+/** Keys that were read, at most `max` (default 1,024), the oldest dropped first. */
+export class KeyCache {
+  readonly #keys = new Map<string, KeyObject>();
+  readonly #max: number;
+
+  constructor(max = 1_024) {
+    this.#max = max;
+  }
+
+  get(name: string): KeyObject | undefined {
+    return this.#keys.get(name);
+  }
+
+  put(name: string, key: KeyObject): KeyObject {
+    this.#keys.set(name, key);
+    if (this.#keys.size > this.#max) this.#keys.delete(this.#keys.keys().next().value!);
+    return key;
+  }
+}
+
+function keyOfMembers(members: Readonly<Record<string, string>>): KeyObject {
   let key: KeyObject;
   try {
-    key = createPublicKey({ key: plain, format: 'jwk' });
+    key = createPublicKey({ key: { ...members }, format: 'jwk' });
   } catch (cause) {
     throw keyError('the key cannot be read', cause);
   }

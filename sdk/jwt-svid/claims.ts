@@ -6,6 +6,8 @@ import { refusal, type TokenKind } from './compact.ts';
 
 /** How far clocks may differ, in milliseconds, where nothing else is said (as go-spiffe and SPIRE have it). */
 export const DEFAULT_LEEWAY = 60_000;
+/** The longest leeway: a few minutes (RFC 7519 4.1.4). */
+export const MAX_LEEWAY = 300_000;
 
 /** When a token is valid, in milliseconds since 1970. */
 export interface TokenTimes {
@@ -47,16 +49,20 @@ export function readTimes(claims: JsonObject, kind: TokenKind): TokenTimes {
 /**
  * Fails unless `now` lies between `nbf` and `exp`, give or take the leeway. `iat` bounds nothing (WIT-15, J19).
  *
- * @throws SpiffeError `ERR_SVID_EXPIRED` or `ERR_SVID_NOT_YET_VALID`; TypeError if the leeway is not a number of 0 or more.
+ * @throws SpiffeError `ERR_SVID_EXPIRED` or `ERR_SVID_NOT_YET_VALID`; TypeError if the leeway is
+ * negative, or longer than {@link MAX_LEEWAY}.
  */
 export function expectCurrent(times: TokenTimes, id: SpiffeId, now: number, leeway: number): void {
-  if (!(leeway >= 0)) throw new TypeError('the leeway is a number of milliseconds, 0 or more');
-  if (now >= times.expiresAt + leeway) {
+  if (!(leeway >= 0 && leeway <= MAX_LEEWAY)) {
+    throw new TypeError(`the leeway is a number of milliseconds from 0 to ${MAX_LEEWAY}`);
+  }
+  // Written so that a time that is no number refuses.
+  if (!(now < times.expiresAt + leeway)) {
     throw new SpiffeError('ERR_SVID_EXPIRED', `the token of ${id} expired at ${timeText(times.expiresAt)}`, {
       detail: { id },
     });
   }
-  if (times.notBefore !== undefined && now < times.notBefore - leeway) {
+  if (times.notBefore !== undefined && !(now >= times.notBefore - leeway)) {
     throw new SpiffeError(
       'ERR_SVID_NOT_YET_VALID',
       `the token of ${id} is valid from ${timeText(times.notBefore)} on: are the clocks right?`,

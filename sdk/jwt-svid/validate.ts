@@ -10,12 +10,12 @@ import { JWT_SVID, openJwtSvid, readJwtSvid, type JwtSvid } from './jwt-svid.ts'
 export interface ValidateJwtSvidOptions {
   /**
    * The name, or names, under which this validator is known. A token is accepted only if its `aud` holds one of them,
-   * exactly. There is no way to skip this (JWT-SVID 3.2, C-11 of go-spiffe's departures).
+   * exactly. There is no way to skip this (JWT-SVID 3.2).
    */
   readonly audience: string | readonly string[];
   /** The time to validate at, in milliseconds since 1970. Default: now. */
   readonly now?: number;
-  /** How far clocks may differ, in milliseconds. Default 60,000. */
+  /** How far clocks may differ, in milliseconds, at most 300,000. Default 60,000. */
   readonly leeway?: number;
 }
 

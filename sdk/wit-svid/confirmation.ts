@@ -1,12 +1,15 @@
 // The confirmation key of a WIT-SVID: `cnf.jwk` (RFC 7800 3.2, WIT-SVID 3.2).
 import type { KeyObject } from 'node:crypto';
-import { publicJwkOf, readPublicJwk } from '../bundle/jwk.ts';
+import { KeyCache, publicJwkOf, readPublicJwk } from '../bundle/jwk.ts';
 import { messageOf } from '../error.ts';
 import { isJsonObject, type JsonObject } from '../json/parse.ts';
 import type { Writable } from '../json/stringify.ts';
 import { algorithmFits, isJwsAlgorithm, type JwsAlgorithm } from '../jwt-svid/algorithm.ts';
 import { refusal } from '../jwt-svid/compact.ts';
 import { WIT_SVID } from './experimental.ts';
+
+// A workload presents one key many times.
+const seen = new KeyCache();
 
 /** The key that proves possession, and with which algorithm. */
 export interface Confirmation {
@@ -33,7 +36,7 @@ export function readConfirmation(claims: JsonObject): Confirmation {
   }
   let key: KeyObject;
   try {
-    key = readPublicJwk(jwk);
+    key = readPublicJwk(jwk, seen);
   } catch (cause) {
     throw refusal(WIT_SVID, `its confirmation key: ${messageOf(cause)}`, cause);
   }

@@ -4,7 +4,6 @@ import type { Experimental } from '../bundle/spiffe-bundle.ts';
 import type { WitBundleSource } from '../bundle/wit-bundle.ts';
 import { SpiffeError } from '../error.ts';
 import { expectSignedByAuthority } from '../jwt-svid/authorities.ts';
-import { bearerTokenOf } from '../jwt-svid/authorization.ts';
 import { DEFAULT_LEEWAY, expectCurrent } from '../jwt-svid/claims.ts';
 import { refusal } from '../jwt-svid/compact.ts';
 import { trustDomainOf } from '../spiffe-id.ts';
@@ -68,8 +67,8 @@ function verifyToken(
   const token = fields.only(WIT_FIELD);
   if (token === undefined) throw refusal(WIT_SVID, `the request has not exactly one field ${WIT_FIELD}`);
   // A WIT-SVID is no bearer token (WIT-SVID 5): one who sends it as such has shown it to whatever logs credentials.
-  if (bearerTokenOf(fields.all('authorization')) === token) {
-    throw refusal(WIT_SVID, 'it came in the authorization field, as a bearer token');
+  if (fields.all('authorization').some((value) => value.includes(token))) {
+    throw refusal(WIT_SVID, 'it came in the authorization field, as if it were a bearer token');
   }
   const opened = openWitSvid(token);
   const wit = readWitSvid(opened);

@@ -91,8 +91,8 @@ function expectTimely(claims: JsonObject, now: number, leeway: number, maxLifeti
   const { exp } = claims;
   if (typeof exp !== 'number') throw proofError('it has no expiry');
   const expiresAt = exp * 1_000;
-  if (now >= expiresAt + leeway) throw proofError('it has expired');
-  if (expiresAt > now + maxLifetime + leeway) throw proofError('it is valid for too long');
+  if (!(now < expiresAt + leeway)) throw proofError('it has expired');
+  if (!(expiresAt <= now + maxLifetime + leeway)) throw proofError('it is valid for too long');
   return expiresAt;
 }
 

@@ -149,7 +149,10 @@ describe('requirements', () => {
       /expired/,
     );
     expect(() => validateJwtSvid(token(), bundles, { ...strict, leeway: -1 })).toThrow(TypeError);
-    expect(() => validateJwtSvid(token(), bundles, { ...strict, leeway: Number.NaN })).toThrow(TypeError);
+    for (const leeway of [Number.NaN, Number.POSITIVE_INFINITY, 300_001]) {
+      expect(() => validateJwtSvid(token(), bundles, { ...strict, leeway })).toThrow(TypeError);
+    }
+    expect(() => validateJwtSvid(token(), bundles, { audience: 'a', now: Number.NaN })).toThrow(/expired/);
   });
   it('JWT-13: the signature is verified, and nbf honoured', () => {
     refuses({ key: ec().privateKey }, 'ERR_SVID_UNTRUSTED');
@@ -397,7 +400,7 @@ describe('vectors 11.3', () => {
     );
     expect(validate(token({ payload: claims })).claims).toMatchObject(claims);
   });
-  it('J28: every refusal is a SpiffeError, which ValidateJWTSVID answers with InvalidArgument (C-20)', () => {
+  it('J28, C-20: every refusal is a SpiffeError, which ValidateJWTSVID answers with InvalidArgument', () => {
     for (const payload of [
       { sub: 7 },
       { aud: 'b' },

@@ -26,6 +26,7 @@ export const OPEN: ReadonlyMap<string, string> = new Map([
     AGENT,
     'WAPI-46 WAPI-47 WAPI-48 WAPI-49 WAPI-60 WAPI-62 WAPI-63 WAPI-64 WAPI-65 WAPI-66 WAPI-80 WAPI-81',
   ),
+  ...rows(AGENT, 'J28 C-20'),
   ...numbered(AGENT_BROKER, 'BRKE-', 12),
   ...numbered(AGENT_BROKER, 'BRK-', 31),
   ...numbered(AGENT_BROKER, 'K', 19),

@@ -155,8 +155,9 @@ function readParameters(
   }
   // Nonces are remembered: this bounds what one costs.
   if (nonce.length > MAX_NONCE_LENGTH) throw proofError('its nonce is too long');
-  if (now < created * 1_000 - leeway) throw proofError('it was made in the future: are the clocks right?');
-  if (now >= expires * 1_000 + leeway) throw proofError('it has expired');
+  if (!(now >= created * 1_000 - leeway))
+    throw proofError('it was made in the future: are the clocks right?');
+  if (!(now < expires * 1_000 + leeway)) throw proofError('it has expired');
   if ((expires - created) * 1_000 > maxLifetime) throw proofError('it is valid for too long');
   return { nonce, expiresAt: expires * 1_000 };
 }
