@@ -46,6 +46,10 @@ export interface FederatedBundleSourceOptions extends Omit<FetchBundleOptions, '
 
 const NOTHING: SpiffeBundleSource = spiffeBundleSet([]);
 
+/**
+ * A bundle source for one federated trust domain. It begins with `initial`, if there is one, and polls once {@link run} is
+ * called; until the first bundle, and after {@link end}, the trust domain is not trusted.
+ */
 export class FederatedBundleSource implements SpiffeBundleSource {
   readonly relationship: FederationRelationship;
   readonly #options: FederatedBundleSourceOptions;

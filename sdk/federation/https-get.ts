@@ -47,6 +47,8 @@ export async function httpsGet(url: URL, options: GetOptions): Promise<GetRespon
     signal.throwIfAborted();
     socket = connectTls(url, options.proof);
     const opened = socket;
+    // Whatever comes after the verdict must not become an uncaught exception.
+    opened.on('error', () => {});
     const stop = () => opened.destroy(new Error(abortText(signal)));
     signal.addEventListener('abort', stop, { once: true });
     try {
@@ -118,7 +120,7 @@ function exchange(socket: TLSSocket, url: URL, { maxBytes }: GetOptions): Promis
       // Once there is a response, its own events say how it ended.
       if (!answered) reject(new Error('the connection ended before the response'));
     });
-    outgoing.once('error', reject);
+    outgoing.on('error', reject);
     outgoing.once('response', (response) => {
       answered = true;
       const { statusCode: status = 0, headers } = response;
@@ -139,7 +141,7 @@ function readBody(response: IncomingMessage, maxBytes: number): Promise<Uint8Arr
       if (size > maxBytes) reject(new Error(`the body is larger than ${maxBytes} bytes`));
       else chunks.push(chunk);
     });
-    response.once('error', reject);
+    response.on('error', reject);
     const finish = () => {
       if (response.complete) resolve(Buffer.concat(chunks));
       else reject(new Error('the body ended early'));
