@@ -1,9 +1,11 @@
-// What one FetchX509SVID message says, read and checked (Workload API 5.2). Pure.
-import type { X509SVIDResponse } from '../api/gen/spiffe/workload/workload_pb.ts';
-import { parseX509Bundle, type X509Bundle } from '../bundle/x509-bundle.ts';
-import { SpiffeError } from '../error.ts';
+// What one message of the X.509 profile says, read and checked (Workload API 5). Pure.
+import type { X509BundlesResponse, X509SVIDResponse } from '../api/gen/spiffe/workload/workload_pb.ts';
+import { parseX509Bundle, x509BundleSet, type X509Bundle } from '../bundle/x509-bundle.ts';
+import { messageOf, SpiffeError } from '../error.ts';
 import { trustDomainOf, type TrustDomain } from '../spiffe-id.ts';
+import { verifyX509Svid } from '../x509-svid/verify.ts';
 import { parseX509Svid, type X509Svid } from '../x509-svid/x509-svid.ts';
+import { badMessage, firstOfEachHint, nonEmpty, readBundleMap } from './messages.ts';
 
 /** The complete state that a workload was given: identities, the first of which is the default, and bundles. */
 export interface X509Context {
@@ -19,42 +21,69 @@ export interface X509Context {
  */
 export function readX509Context(message: X509SVIDResponse): X509Context {
   const bundles = new Map<TrustDomain, X509Bundle>();
-  const svids: X509Svid[] = [];
-  const hints = new Set<string>();
   try {
     for (const [id, der] of Object.entries(message.federatedBundles)) {
       const bundle = parseX509Bundle(id, der);
       bundles.set(bundle.trustDomain, bundle);
     }
-    for (const entry of message.svids) {
+    const svids = message.svids.map((entry) => {
       const svid = parseX509Svid(entry.x509Svid, entry.x509SvidKey, entry.hint);
-      if (svid.id !== entry.spiffeId) {
-        throw new SpiffeError(
-          'ERR_WORKLOAD_API',
-          `the SVID of ${svid.id} came under the name ${entry.spiffeId}`,
-        );
-      }
+      if (svid.id !== entry.spiffeId)
+        throw badMessage(`the SVID of ${svid.id} came under the name ${entry.spiffeId}`);
       const bundle = parseX509Bundle(trustDomainOf(svid.id), entry.bundle);
-      if (bundle.authorities.length === 0) {
-        throw new SpiffeError('ERR_WORKLOAD_API', `the SVID of ${svid.id} came without a bundle`);
-      }
+      if (bundle.authorities.length === 0) throw badMessage(`the SVID of ${svid.id} came without a bundle`);
       bundles.set(bundle.trustDomain, bundle);
-      if (svid.hint !== '' && hints.has(svid.hint)) continue;
-      hints.add(svid.hint);
-      svids.push(svid);
-    }
+      return svid;
+    });
+    return { svids: nonEmpty(firstOfEachHint(svids), 'SVIDs'), bundles };
   } catch (cause) {
     if (cause instanceof SpiffeError && cause.code === 'ERR_WORKLOAD_API') throw cause;
-    throw new SpiffeError(
-      'ERR_WORKLOAD_API',
-      `the Workload API sent a bad message: ${(cause as Error).message}`,
-      {
-        cause,
-      },
-    );
+    throw badMessage(messageOf(cause), cause);
   }
-  const [first, ...others] = svids;
-  if (first === undefined)
-    throw new SpiffeError('ERR_WORKLOAD_API', 'the Workload API sent a message without SVIDs');
-  return { svids: [first, ...others], bundles };
+}
+
+/**
+ * Reads X.509 bundles, the whole state.
+ *
+ * @throws SpiffeError `ERR_WORKLOAD_API`: the message must be discarded (WAPI-10).
+ */
+export function readX509Bundles(message: X509BundlesResponse): ReadonlyMap<TrustDomain, X509Bundle> {
+  return readBundleMap(message.bundles, parseX509Bundle);
+}
+
+/**
+ * Never backwards: where a message holds an older SVID of an ID than the one held, the held one stays, as long as it is
+ * valid by the bundles of that very message. So an endpoint that was restored from an old state cannot take a workload
+ * back, while a withdrawn CA or an expiry always can.
+ *
+ * @returns The context to use, and the IDs whose older SVIDs were not taken.
+ */
+export function neverBackwards(
+  next: X509Context,
+  held: X509Context | undefined,
+  now: number,
+): { readonly context: X509Context; readonly kept: readonly X509Svid[] } {
+  const source = x509BundleSet(next.bundles.values());
+  const kept: X509Svid[] = [];
+  const newest = (svid: X509Svid): X509Svid => {
+    const known = held?.svids.find(({ id, hint }) => id === svid.id && hint === svid.hint);
+    if (known === undefined || !isOlder(svid, known)) return svid;
+    try {
+      verifyX509Svid(known.certificates, source, { now });
+    } catch {
+      return svid;
+    }
+    kept.push(known);
+    return known;
+  };
+  const [first, ...others] = next.svids;
+  const svids = [newest(first), ...others.map(newest)] as const;
+  return { context: { svids: [...svids] as [X509Svid, ...X509Svid[]], bundles: next.bundles }, kept };
+}
+
+// Issued earlier; or at the same second, which is what an authority's own beginning clamps to, with an earlier end.
+function isOlder(svid: X509Svid, known: X509Svid): boolean {
+  return (
+    svid.notBefore < known.notBefore || (svid.notBefore === known.notBefore && svid.notAfter < known.notAfter)
+  );
 }
