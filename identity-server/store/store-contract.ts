@@ -1,7 +1,7 @@
 // What every store must do, run against each implementation with a real database.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { SpiffeId } from '../../sdk/spiffe-id.ts';
-import type { AuthorityRecord, NewEntry, NewNode, Store } from './store.ts';
+import { parseTrustDomain, type SpiffeId } from '../../sdk/spiffe-id.ts';
+import type { AuthorityRecord, Bundle, NewEntry, NewNode, Position, Store } from './store.ts';
 
 /** One database for one test. */
 export interface StoreUnderTest {
@@ -47,13 +47,29 @@ export function newNode(over: Partial<NewNode> = {}): NewNode {
   };
 }
 
+const own = parseTrustDomain('example.org');
+const other = parseTrustDomain('other.org');
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+
 const authority = (id: string, over: Partial<AuthorityRecord> = {}): AuthorityRecord => ({
   id,
+  kind: 'x509',
+  server: 'server-1',
   slot: 'A',
   status: 'active',
   issuedAt: 1_700_000_000_000,
   notAfter: 1_700_086_400_000,
-  certificate: new TextEncoder().encode(id),
+  material: bytesOf(id),
+  ...over,
+});
+
+const bundle = (over: Partial<Bundle> = {}): Bundle => ({
+  trustDomain: own,
+  x509Authorities: [{ certificate: bytesOf('root'), tainted: true }],
+  jwtAuthorities: [{ id: 'k', publicKey: bytesOf('jwt'), expiresAt: 4_000_000_000, tainted: false }],
+  witAuthorities: [],
+  refreshHint: 300,
+  sequence: 2n ** 63n,
   ...over,
 });
 
@@ -64,15 +80,14 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
     beforeEach(async () => {
       database = await create();
       store = await database.open();
+      beginning = (await store.snapshot()).position;
     });
     afterEach(async () => {
       await store[Symbol.asyncDispose]();
       await database.remove();
     });
-    const changes = async (revision: number) => {
-      const { epoch } = (await store.snapshot()).position;
-      return store.changesAfter({ epoch, revision }, 1_000);
-    };
+    let beginning: Position;
+    const changes = (position = beginning) => store.changesAfter(position, 1_000);
 
     test('keeps every field of entries and nodes over a restart', async () => {
       const odd = "NUL \0, quote ', \u{1f600}, \u2028";
@@ -162,16 +177,76 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       expect(await store.hasJoinToken('cd')).toBe(true);
     });
 
-    test('numbers the bundle by its content', async () => {
-      expect(await store.authorities()).toEqual({ bundleSequence: 0, records: [] });
-      const first = await store.saveAuthorities([authority('a')]);
-      expect(first).toEqual({ bundleSequence: 1, records: [authority('a')] });
-      const same = await store.saveAuthorities([authority('a', { status: 'old' })]);
-      expect(same.bundleSequence).toBe(1);
-      const next = authority('b', { slot: 'B', issuedAt: 1_700_000_000_001 });
-      const both = await store.saveAuthorities([authority('a', { status: 'old' }), next]);
-      expect(both.bundleSequence).toBe(2);
+    test('keeps the journal of all servers and the own bundle together', async () => {
+      expect(await store.authorities()).toEqual({ records: [], bundle: undefined });
+      const first = { records: [authority('a')], bundle: bundle() };
+      expect(await store.updateAuthorities(() => first)).toEqual(first);
+      const late = authority('b', { kind: 'jwt', server: 'server-2', issuedAt: 1_700_000_000_001 });
+      const both = await store.updateAuthorities(({ records, bundle }) => ({
+        records: [late, ...records.map((record) => ({ ...record, status: 'old' as const }))],
+        bundle: { ...bundle!, sequence: bundle!.sequence + 1n },
+      }));
       expect(both.records.map(({ id, status }) => `${id} ${status}`)).toEqual(['a old', 'b active']);
+      expect(both.bundle!.sequence).toBe(2n ** 63n + 1n);
+      expect(await store.updateAuthorities(() => undefined)).toEqual(both);
+      await store.updateAuthorities(({ bundle }) => ({ records: [late], bundle }));
+      expect(await store.authorities()).toEqual({ records: [late], bundle: both.bundle });
+      const log = (await changes())!.changes.map(({ kind, id }) => `${kind} ${id}`);
+      expect(log.toSorted()).toEqual([
+        'authority jwt',
+        'authority x509',
+        'authority x509',
+        'authority x509',
+        'bundle example.org',
+        'bundle example.org',
+      ]);
+    });
+
+    test('keeps bundles, and lets none go that an entry needs unless told', async () => {
+      const foreign = bundle({ trustDomain: other, x509Authorities: [] });
+      expect(await store.updateBundle(other, () => undefined)).toBeUndefined();
+      expect(await store.updateBundle(other, () => foreign)).toEqual(foreign);
+      expect((await store.snapshot()).bundles).toEqual([foreign]);
+      await store.createEntries([
+        newEntry(),
+        newEntry({ id: 'kept', federatesWith: ['xother.org'], hint: '', selectors: [] }),
+      ]);
+      expect(await store.deleteBundle(own, 'delete')).toBe('missing');
+      expect(await store.deleteBundle(other, 'restrict')).toBe('referenced');
+      expect(await store.deleteBundle(other, 'dissociate')).toBe('deleted');
+      expect((await store.snapshot()).entries.map(({ federatesWith }) => federatesWith)).toEqual([
+        [],
+        ['xother.org'],
+      ]);
+      await store.updateBundle(other, () => foreign);
+      await store.updateEntries([
+        { id: 'entry-1', change: (entry) => ({ ...entry, federatesWith: [other] }) },
+      ]);
+      expect(await store.deleteBundle(other, 'delete')).toBe('deleted');
+      expect((await store.snapshot()).entries.map(({ id }) => id)).toEqual(['kept']);
+      const last = (await changes())!.changes.at(-1)!;
+      expect(last).toMatchObject({ kind: 'bundle', id: other, value: undefined });
+    });
+
+    test('keeps relationships, and a bundle that comes with one', async () => {
+      const relationship = {
+        trustDomain: other,
+        bundleEndpointUrl: 'https://other.org/bundle',
+        endpointSpiffeId: 'spiffe://other.org/server' as SpiffeId,
+      };
+      const foreign = bundle({ trustDomain: other });
+      await store.updateRelationship(other, () => ({ relationship, bundle: foreign }));
+      const web = { ...relationship, endpointSpiffeId: undefined };
+      const after = await store.updateRelationship(other, (before, bundle) => {
+        expect([before, bundle]).toEqual([relationship, foreign]);
+        return { relationship: web };
+      });
+      expect(after).toEqual(web);
+      expect((await store.snapshot()).relationships).toEqual([web]);
+      expect(await store.deleteRelationship(other)).toBe(true);
+      expect(await store.deleteRelationship(other)).toBe(false);
+      const kinds = (await changes())!.changes.map(({ kind }) => kind);
+      expect(kinds).toEqual(['relationship', 'bundle', 'relationship', 'relationship']);
     });
 
     test('logs every change, in the order of commits, without gaps', async () => {
@@ -180,10 +255,10 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
         store.putNode(newNode()),
         store.updateEntries([{ id: 'entry-1', change: (entry) => entry }]),
         store.deleteEntries(['entry-2']),
-        store.saveAuthorities([authority('a')]),
+        store.updateAuthorities(({ bundle }) => ({ records: [authority('a')], bundle })),
       ]);
       const { position } = await store.snapshot();
-      const log = (await changes(0))!;
+      const log = (await changes())!;
       expect(log.position).toEqual(position);
       expect(log.changes.map(({ revision }) => revision)).toEqual([1, 2, 3, 4, 5, 6]);
       expect(log.changes.map(({ kind, id }) => `${kind} ${id.slice(-7)}`)).toEqual([
@@ -196,7 +271,7 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       ]);
       expect(log.changes[1]!.value).toBeUndefined();
       expect(log.changes[3]!.value).toMatchObject({ revisionNumber: 1 });
-      expect((await changes(6))!.changes).toEqual([]);
+      expect((await changes(position))!.changes).toEqual([]);
     });
 
     test('a write that fails leaves nothing, and no revision', async () => {
@@ -215,16 +290,32 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       expect(await store.snapshot()).toEqual(before);
     });
 
-    test('asks for a snapshot when the position is of another epoch, in the future or compacted', async () => {
+    test('asks for a snapshot when the position is of another history, in the future or compacted', async () => {
       await store.createEntries([newEntry(), newEntry({ id: 'entry-2', selectors: [] })]);
+      const first = (await store.changesAfter(beginning, 1))!.position;
       const { position } = await store.snapshot();
-      expect(await store.changesAfter({ ...position, epoch: 'other' }, 10)).toBeUndefined();
-      expect(await store.changesAfter({ ...position, revision: position.revision + 1 }, 10)).toBeUndefined();
+      expect(await changes({ ...position, epoch: 'other' })).toBeUndefined();
+      expect(await changes({ ...first, epoch: 'other' })).toBeUndefined();
+      expect(await changes({ ...position, revision: position.revision + 1 })).toBeUndefined();
+      expect((await changes(first))!.changes).toHaveLength(1);
       await store.compact(1);
-      expect(await changes(0)).toBeUndefined();
-      expect((await changes(1))!.changes).toHaveLength(1);
+      expect(await changes()).toBeUndefined();
+      expect((await changes(first))!.changes).toHaveLength(1);
       await store.compact(1_000);
-      expect((await changes(2))!.changes).toEqual([]);
+      expect(await changes(first)).toBeUndefined();
+      expect((await changes(position))!.changes).toEqual([]);
+    });
+
+    test('positions of a database that was reset are of another history', async () => {
+      await store.createEntries([newEntry()]);
+      const { position } = await store.snapshot();
+      const second = await create();
+      await using reset = await second.open();
+      await reset.createEntries([newEntry()]);
+      expect(await reset.changesAfter(position, 10)).toBeUndefined();
+      expect(await reset.changesAfter(beginning, 10)).toBeUndefined();
+      await reset[Symbol.asyncDispose]();
+      await second.remove();
     });
 
     test('tells its subscribers after each commit', async () => {

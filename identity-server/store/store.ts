@@ -1,6 +1,6 @@
 // What the server remembers, as plain data, and the one interface to it. Implementations hold no rules: what an entry
 // may say or who may see it is decided in `entry/`.
-import type { SpiffeId } from '../../sdk/spiffe-id.ts';
+import type { SpiffeId, TrustDomain } from '../../sdk/spiffe-id.ts';
 
 /** A fact about a node or a workload, such as `unix` `uid:1000`. */
 export interface Selector {
@@ -60,26 +60,74 @@ export interface JoinToken {
   readonly expiresAt: number;
 }
 
-/** One line of the authority journal. Times are milliseconds. */
+/** What an authority signs. */
+export type AuthorityKind = 'x509' | 'jwt' | 'wit';
+
+/** One line of the authority journal: a signing key of one server. Times are milliseconds. */
 export interface AuthorityRecord {
-  /** The subject key identifier, lower-case hexadecimal. */
+  /** X.509: the subject key identifier, lower-case hexadecimal; JWT and WIT: the key ID. */
   readonly id: string;
+  readonly kind: AuthorityKind;
+  /** The server that holds the key. */
+  readonly server: string;
   readonly slot: 'A' | 'B';
   readonly status: 'prepared' | 'active' | 'old';
   readonly issuedAt: number;
   readonly notAfter: number;
+  /** X.509: the certificate; JWT and WIT: the public key (SubjectPublicKeyInfo). DER. */
+  readonly material: Uint8Array;
+}
+
+/** A certificate of a bundle. */
+export interface BundleCertificate {
   /** DER. */
   readonly certificate: Uint8Array;
+  /** Whether what it signed is to be replaced at once. */
+  readonly tainted: boolean;
 }
 
-/** The journal, and the number of the bundle that it amounts to. */
-export interface AuthorityJournal {
-  /** Grows whenever the set of certificates changes. */
-  readonly bundleSequence: number;
+/** A JWT or WIT key of a bundle. */
+export interface BundleKey {
+  readonly id: string;
+  /** SubjectPublicKeyInfo, DER. */
+  readonly publicKey: Uint8Array;
+  /** Seconds; 0 means never. */
+  readonly expiresAt: number;
+  readonly tainted: boolean;
+}
+
+/** The authorities of a trust domain: the own one, or one that is federated with. */
+export interface Bundle {
+  readonly trustDomain: TrustDomain;
+  readonly x509Authorities: readonly BundleCertificate[];
+  readonly jwtAuthorities: readonly BundleKey[];
+  readonly witAuthorities: readonly BundleKey[];
+  /** Seconds; 0 means none. */
+  readonly refreshHint: number;
+  readonly sequence: bigint;
+}
+
+/** The journal of all servers, and the bundle that their authorities stand in. */
+export interface AuthorityState {
+  /** Oldest first. */
   readonly records: readonly AuthorityRecord[];
+  /** The bundle of the own trust domain; undefined before the first authority. */
+  readonly bundle: Bundle | undefined;
 }
 
-/** A place in the change log. Revisions of different epochs cannot be compared. */
+/** Where the bundle of a foreign trust domain is fetched. */
+export interface Relationship {
+  readonly trustDomain: TrustDomain;
+  readonly bundleEndpointUrl: string;
+  /** The SPIFFE ID of the endpoint (`https_spiffe`); undefined: the endpoint has a web certificate (`https_web`). */
+  readonly endpointSpiffeId: SpiffeId | undefined;
+}
+
+/**
+ * A place in the change log. The epoch names the transaction that took the revision, at random: where history was
+ * rewritten, by restoring a backup or by a failover that lost writes, the same revision has another epoch. So a position
+ * is good as long as the log holds exactly it, and cannot be compared with others otherwise.
+ */
 export interface Position {
   readonly epoch: string;
   readonly revision: number;
@@ -99,6 +147,19 @@ export type Change =
       readonly id: SpiffeId;
       readonly value: AttestedNode | undefined;
     }
+  | {
+      readonly revision: number;
+      readonly kind: 'bundle';
+      readonly id: TrustDomain;
+      readonly value: Bundle | undefined;
+    }
+  | {
+      readonly revision: number;
+      readonly kind: 'relationship';
+      readonly id: TrustDomain;
+      readonly value: Relationship | undefined;
+    }
+  /** The journal changed; `id` is the kind of authority. */
   | { readonly revision: number; readonly kind: 'authority'; readonly id: string; readonly value: undefined };
 
 /** Everything that an index begins with. */
@@ -106,7 +167,12 @@ export interface Snapshot {
   readonly position: Position;
   readonly entries: readonly Entry[];
   readonly nodes: readonly AttestedNode[];
+  readonly bundles: readonly Bundle[];
+  readonly relationships: readonly Relationship[];
 }
+
+/** What to do with entries that federate with a trust domain whose bundle is deleted. */
+export type DeleteBundleMode = 'restrict' | 'delete' | 'dissociate';
 
 /** What became of one entry that was to be written. */
 export type WriteEntryOutcome =
@@ -124,16 +190,16 @@ export type WriteEntryOutcome =
 export interface Store extends AsyncDisposable {
   snapshot(): Promise<Snapshot>;
   /**
-   * Changes after a position, oldest first, at most `limit`. Undefined means that the position is of another epoch, in
-   * the future, or compacted away: take a snapshot.
+   * Changes after a position, oldest first, at most `limit`. Undefined means that the position is of another history,
+   * in the future, or compacted away: take a snapshot.
    */
   changesAfter(
     position: Position,
     limit: number,
   ): Promise<{ readonly position: Position; readonly changes: readonly Change[] } | undefined>;
-  /** Calls back after each commit. Returns a function that ends it. */
+  /** Calls back after each commit, and when another server may have committed. Returns a function that ends it. */
   subscribe(listener: () => void): () => void;
-  /** Drops the log up to and with a revision. */
+  /** Drops the log before a revision. */
   compact(revision: number): Promise<void>;
 
   createEntries(entries: readonly NewEntry[]): Promise<readonly WriteEntryOutcome[]>;
@@ -162,7 +228,31 @@ export interface Store extends AsyncDisposable {
   /** Removes tokens that expired before the given second. */
   deleteJoinTokensExpiredBefore(seconds: number): Promise<number>;
 
-  authorities(): Promise<AuthorityJournal>;
-  /** Replaces the journal. */
-  saveAuthorities(records: readonly AuthorityRecord[]): Promise<AuthorityJournal>;
+  authorities(): Promise<AuthorityState>;
+  /** Changes journal and bundle together, as `change` says; undefined from it leaves both as they are. */
+  updateAuthorities(change: (before: AuthorityState) => AuthorityState | undefined): Promise<AuthorityState>;
+
+  /** Makes or changes a bundle, as `change` says; undefined from it leaves it as it is. Returns what stands then. */
+  updateBundle(
+    trustDomain: TrustDomain,
+    change: (before: Bundle | undefined) => Bundle | undefined,
+  ): Promise<Bundle | undefined>;
+  /** Deletes a bundle. `restrict` leaves it where an entry federates with the trust domain. */
+  deleteBundle(
+    trustDomain: TrustDomain,
+    mode: DeleteBundleMode,
+  ): Promise<'deleted' | 'missing' | 'referenced'>;
+
+  /**
+   * Makes or changes a relationship, as `change` says; undefined from it leaves it as it is. A bundle that `change`
+   * gives is written in the same transaction.
+   */
+  updateRelationship(
+    trustDomain: TrustDomain,
+    change: (
+      before: Relationship | undefined,
+      bundle: Bundle | undefined,
+    ) => { readonly relationship: Relationship; readonly bundle?: Bundle } | undefined,
+  ): Promise<Relationship | undefined>;
+  deleteRelationship(trustDomain: TrustDomain): Promise<boolean>;
 }

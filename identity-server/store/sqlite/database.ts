@@ -2,13 +2,8 @@
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { SqliteDatabase, SqliteStatement } from 'kysely';
-
-const BUSY = 5;
-const READ_ONLY = 8;
-const CORRUPT = 11;
-const FULL = 13;
-const CANNOT_OPEN = 14;
-const NOT_A_DATABASE = 26;
+import { messageOf } from '../../../sdk/error.ts';
+import { adviceOf, CORRUPT } from './reason.ts';
 
 /**
  * Opens or makes the file. The lock is exclusive: the index in memory is right only while nobody else writes.
@@ -46,31 +41,11 @@ export function openDatabase(file: string): DatabaseSync {
 
 /** Says which file, what is wrong with it and what to do. */
 export function databaseError(file: string, error: unknown): Error {
-  const { message, errcode, code } = error as { message: string; errcode?: number; code?: string };
-  // Extended codes carry the primary one in their low byte.
-  const primary = errcode === undefined ? undefined : errcode & 0xff;
-  const advice = adviceFor(code === 'EACCES' || code === 'EROFS' ? READ_ONLY : primary);
-  const problem = message.replace(/\s*\n\s*/g, ' ');
+  const problem = messageOf(error).replace(/\s*\n\s*/g, ' ');
+  const advice = adviceOf(error);
   return new Error(`the database ${file} cannot be used: ${problem}${advice === '' ? '' : `; ${advice}`}`, {
     cause: error,
   });
-}
-
-function adviceFor(code: number | undefined): string {
-  switch (code) {
-    case BUSY:
-      return 'is another identity-server running with the same data_dir?';
-    case READ_ONLY:
-    case CANNOT_OPEN:
-      return 'make the file and its folder writable for the user that runs identity-server';
-    case CORRUPT:
-    case NOT_A_DATABASE:
-      return 'it was left as it is: restore it from a backup, or move it away to begin with an empty one';
-    case FULL:
-      return 'make room on the disk';
-    default:
-      return '';
-  }
 }
 
 /** The subset of better-sqlite3 that kysely asks for, over node:sqlite. Statements are prepared once. */

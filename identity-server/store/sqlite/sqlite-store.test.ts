@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseTrustDomain } from '../../../sdk/spiffe-id.ts';
-import { temporaryFolder } from '../../testing.ts';
+import { temporaryFolder } from '../../../test/support/databases.ts';
 import { newEntry, testStore } from '../store-contract.ts';
 import { openDatabase } from './database.ts';
 import { DATABASE_FILE, openSqliteStore } from './sqlite-store.ts';
