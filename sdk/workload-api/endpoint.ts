@@ -18,8 +18,10 @@ export function workloadApiTarget(endpoint?: string): string {
       `no Workload API endpoint: set ${ENDPOINT_VARIABLE}, such as unix:///run/sigil/agent.sock`,
     );
   }
-  if (uri.startsWith('unix:')) return unixTarget(uri);
-  if (uri.startsWith('tcp://')) return tcpTarget(uri);
+  // Schemes are case-insensitive (RFC 3986 3.1).
+  const scheme = /^(unix|tcp):/i.exec(uri)?.[1]?.toLowerCase();
+  if (scheme === 'unix') return unixTarget(uri);
+  if (scheme === 'tcp') return tcpTarget(uri);
   throw endpointError(uri, 'must begin with unix: or tcp://');
 }
 
@@ -34,7 +36,7 @@ function unixTarget(uri: string): string {
 }
 
 function tcpTarget(uri: string): string {
-  const match = /^tcp:\/\/(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(uri);
+  const match = /^tcp:\/\/(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/i.exec(uri);
   const host = match?.[1] ?? match?.[2] ?? '';
   const port = Number(match?.[3]);
   const family = isIP(host);

@@ -114,6 +114,32 @@ describe('X509Source', () => {
     expect(api.calls).toBe(1);
   });
 
+  it('does not go back to an older SVID, unless the one it holds ran out or lost its authority', async () => {
+    const now = Date.now();
+    const older = await authority.issue('/web', { notBefore: now - 600_000, notAfter: now + 900_000 });
+    const newer = await authority.issue('/web', { notBefore: now - 10_000, notAfter: now + 60_000 });
+    api.push(newer);
+    let clock = now;
+    const source = await open({ now: () => clock });
+    api.push(older);
+    await eventually(() =>
+      events.some((event) => event.kind === 'interrupted' && /older/.test(event.reason)),
+    );
+    expect(source.current().serial).toBe(newer.serial);
+    clock = now + 120_000;
+    api.push(older);
+    await eventually(() => source.svids()[0]!.serial === older.serial);
+    clock = now;
+    api.push(newer);
+    await eventually(() => source.current().serial === newer.serial);
+    const replaced = await testAuthority();
+    const its = await replaced.issue('/web', { notBefore: now - 500_000 });
+    api.pushTo('fetchX509SVID', {
+      svids: [{ ...api.entryOf(its), bundle: replaced.certificate.der }],
+    });
+    await eventually(() => source.current().serial === its.serial);
+  });
+
   it('a wait for the first SVID ends with its signal', async () => {
     const controller = new AbortController();
     const opening = X509Source.open({ endpoint: api.endpoint, signal: controller.signal });
