@@ -2,8 +2,27 @@ import { describe, expect, it } from 'vitest';
 import { status } from '@grpc/grpc-js';
 import { CliError, cliErrorOf, ExitCode } from './errors.ts';
 import { parseDurationOption } from './durations.ts';
-import { fields, table, timeOf } from './output.ts';
+import { fields, jsonText, table, timeOf, visible } from './output.ts';
 import { idText, wireId, wireSelector } from './wire.ts';
+
+describe('text that others chose', () => {
+  const hostile = 'a\u001b[31m\u009b2J\n\u202eb\u0007';
+  const shown = 'a\\u001b[31m\\u009b2J\\n\\u202eb\\u0007';
+
+  it('cannot make a terminal obey, or begin a line of its own', () => {
+    expect(visible(hostile)).toBe(shown);
+    expect(visible('grün 日本 a\\b')).toBe('grün 日本 a\\b');
+    expect(table([['A'], [hostile]])).toBe(`A\n${shown}\n`);
+    expect(fields([['A', hostile]])).toBe(`A: ${shown}\n`);
+  });
+
+  it('is JSON all the same', () => {
+    const text = jsonText({ hint: hostile });
+    expect(JSON.parse(text)).toEqual({ hint: hostile });
+    expect(text.split('\n')).toHaveLength(3);
+    expect(text).not.toMatch(/[\u007f-\u009f\u202e]/);
+  });
+});
 
 describe('tables', () => {
   it('line up, and have no blanks at the ends of lines', () => {

@@ -10,14 +10,32 @@ export function print(text: string): void {
   writeAll(1, text);
 }
 
-/** Prints a line to standard error: progress, warnings, hints. */
+/** Prints a line to standard error: progress, warnings, hints. Line ends in it stay. */
 export function note(text: string): void {
-  writeAll(2, `${text}\n`);
+  writeAll(2, `${text.split('\n').map(visible).join('\n')}\n`);
 }
 
 /** Prints one JSON document and a newline. */
 export function printJson(value: unknown): void {
-  print(`${JSON.stringify(value, null, 2)}\n`);
+  print(`${jsonText(value)}\n`);
+}
+
+/** JSON on several lines, without the control characters that JSON lets stand and a terminal obeys. */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value, null, 2).replace(INVISIBLE, escapeOf);
+}
+
+// C0 with DEL and C1, which a terminal obeys; line separators; and what turns the direction of text around.
+// oxlint-disable-next-line no-control-regex
+const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+function escapeOf(character: string): string {
+  return character === '\n' ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** Text that others chose, on one line and without anything that a terminal would obey. */
+export function visible(text: string): string {
+  return text.replace(INVISIBLE, (character) => (character === '\n' ? '\\n' : escapeOf(character)));
 }
 
 // A pipe may take less than a whole document at once, or nothing for a moment.
@@ -35,8 +53,12 @@ function writeAll(descriptor: number, text: string): void {
   }
 }
 
-/** Lines up columns: the first row is the heading. Widths count characters; the last column is not padded. */
-export function table(rows: readonly (readonly string[])[]): string {
+/**
+ * Lines up columns: the first row is the heading. Widths count characters; the last column is not padded. What a
+ * terminal would obey is escaped.
+ */
+export function table(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(visible));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
@@ -54,7 +76,7 @@ export function table(rows: readonly (readonly string[])[]): string {
 /** `label: value` lines with the values lined up. */
 export function fields(pairs: readonly (readonly [label: string, value: string])[]): string {
   const width = Math.max(...pairs.map(([label]) => label.length));
-  return pairs.map(([label, value]) => `${`${label}:`.padEnd(width + 2)}${value}\n`).join('');
+  return pairs.map(([label, value]) => `${`${label}:`.padEnd(width + 2)}${visible(value)}\n`).join('');
 }
 
 /** Seconds since 1970 as ISO text without milliseconds; `never` for 0. */

@@ -31,6 +31,14 @@ const SECRET_PATHS = [
   'err.token',
 ].flatMap((path) => [path, `*.${path}`]);
 
+// JSON lets these stand in a string, and a terminal that shows a log obeys them: DEL, C1 (0x9b begins a control sequence
+// as ESC [ does), line separators, and what turns the direction of text around.
+const OBEYED = /[\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+function escapeOf(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
 /** A log of one program. Synchronous, so that the last line before an exit is never lost. */
 export function createLog(options: LogOptions): Logger {
   return pino(
@@ -41,6 +49,7 @@ export function createLog(options: LogOptions): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: SECRET_PATHS, censor: '[secret]' },
+      hooks: { streamWrite: (line) => line.replace(OBEYED, escapeOf) },
     },
     options.destination ?? pino.destination({ dest: 2, sync: true }),
   );
