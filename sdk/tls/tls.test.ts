@@ -1,11 +1,15 @@
 // Real handshakes on loopback.
 import type { Buffer } from 'node:buffer';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect as connectPlain, createServer as createPlainServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { testAuthority, type TestAuthority } from '../../test/support/authority.ts';
 import { eventually } from '../../test/support/eventually.ts';
+import { issueThroughIntermediate } from '../../test/runtime/intermediate.ts';
 import { keylessClient, keylessServer, type Outcome } from '../../test/runtime/keyless-peer.ts';
 import { x509BundleSet, type X509BundleSource } from '../bundle/x509-bundle.ts';
 import { parseTrustDomain, type TrustDomain } from '../spiffe-id.ts';
@@ -129,6 +133,30 @@ describe('mutual TLS', () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     const [bytes] = (await once(socket, 'data')) as [Buffer];
     expect(bytes.toString()).toBe('welcome');
+  });
+
+  it('verifies chains with intermediates, both ways', async () => {
+    const served = await serve({ source: sourceOf(await issueThroughIntermediate(authority, '/server')) });
+    const ours = await issueThroughIntermediate(authority, '/client');
+    const socket = await dial(served.port, { source: sourceOf(ours) });
+    expect(await echo(socket, 'hello')).toBe('hello');
+    expect(peerOf(served.sockets[0]!)!.serial).toBe(ours.serial);
+    const foreign = await issueThroughIntermediate(other, '/client');
+    await closed(await dial(served.port, { source: sourceOf(foreign) }));
+    expect(served.refusals.map(({ error }) => error)).toMatchObject([{ code: 'ERR_SVID_UNTRUSTED' }]);
+  });
+
+  it('BRKE-04: speaks over a Unix socket', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sigil-tls-'));
+    toClose.push(() => rm(folder, { recursive: true }));
+    const guarded = createTlsServer({ source: sourceOf(serverSvid), authorize: authorizeAny() }, (socket) => {
+      socket.on('data', (bytes) => socket.write(bytes));
+    });
+    toClose.push(() => guarded.close());
+    const path = join(folder, 'tls.sock');
+    await new Promise<void>((resolve) => guarded.server.listen(path, resolve));
+    const socket = await dial(0, { target: { path } });
+    expect(await echo(socket, 'hello')).toBe('hello');
   });
 
   it('speaks through a stream that is already open', async () => {

@@ -7,6 +7,7 @@ import type { X509Svid } from '../../sdk/x509-svid/x509-svid.ts';
 import { testAuthority, type TestAuthority } from '../support/authority.ts';
 import { startParty, type Party } from './child.ts';
 import { keylessClient, keylessServer, type Outcome } from './keyless-peer.ts';
+import { issueThroughIntermediate as issue } from './intermediate.ts';
 import type { StaticIdentity } from './party.ts';
 import { SuiteWorkloadApi, type Given } from './workload-api.ts';
 
@@ -61,22 +62,22 @@ describe.skipIf('Bun' in globalThis)('runtimes', () => {
     it('loses no request while leaves and the CA rotate; then the old CA is refused', async () => {
       const { client, server } = pair();
       const [serverSide, clientSide] = await Promise.all([
-        workload(server, name, { svid: await old.issue(SERVER), bundle: [old] }),
-        workload(client, name, { svid: await old.issue(CLIENT), bundle: [old] }),
+        workload(server, name, { svid: await issue(old, SERVER), bundle: [old] }),
+        workload(client, name, { svid: await issue(old, CLIENT), bundle: [old] }),
       ]);
       const port = await server.serve({ server: name, source: name, accept: old.id(CLIENT) });
       await client.flow({ name, source: name, expect: old.id(SERVER), port });
       const flowing = () => client.more({ name, requests: REQUESTS });
       await flowing();
-      await serverSide.give({ svid: await old.issue(SERVER) });
+      await serverSide.give({ svid: await issue(old, SERVER) });
       await flowing();
-      await clientSide.give({ svid: await old.issue(CLIENT) });
+      await clientSide.give({ svid: await issue(old, CLIENT) });
       await flowing();
       await Promise.all([serverSide.give({ bundle: [old, next] }), clientSide.give({ bundle: [old, next] })]);
       await flowing();
-      await serverSide.give({ svid: await next.issue(SERVER) });
+      await serverSide.give({ svid: await issue(next, SERVER) });
       await flowing();
-      await clientSide.give({ svid: await next.issue(CLIENT) });
+      await clientSide.give({ svid: await issue(next, CLIENT) });
       await flowing();
       await Promise.all([serverSide.give({ bundle: [next] }), clientSide.give({ bundle: [next] })]);
       await flowing();
@@ -91,10 +92,10 @@ describe.skipIf('Bun' in globalThis)('runtimes', () => {
       expect(served.connections - fresh).toBeLessThanOrEqual(12);
 
       // The old CA was withdrawn: a client that still has its SVID of it is refused, and so is such a server.
-      const stale = identityOf(await old.issue(CLIENT), next);
+      const stale = identityOf(await issue(old, CLIENT), next);
       await expect(client.call({ source: stale, expect: old.id(SERVER), port })).rejects.toThrow();
       expect((await server.served({ server: name })).refused).toContain('ERR_SVID_UNTRUSTED');
-      const staleServer = { ...identityOf(await old.issue(SERVER), next) };
+      const staleServer = { ...identityOf(await issue(old, SERVER), next) };
       const stalePort = await server.serve({
         server: `${name}-stale`,
         source: staleServer,
@@ -115,8 +116,9 @@ describe.skipIf('Bun' in globalThis)('runtimes', () => {
     ])('a session is refused %s, resumed or not', async (when, change, verdict) => {
       const { client, server } = pair();
       const id = `${name} ${when}`;
-      const source = identityOf(await old.issue(SERVER), old);
+      const source = identityOf(await issue(old, SERVER), old);
       const port = await server.serveTickets({ server: id, source, accept: old.id(CLIENT) });
+      // Without an intermediate: in a session that it resumes Node keeps a client's leaf alone, which then leads nowhere.
       const ours = identityOf(await old.issue(CLIENT), old);
       expect((await client.connectRaw({ source: ours, port, replay: false })).answer).toBe('welcome');
       const again = await client.connectRaw({ source: ours, port, replay: true });
@@ -136,9 +138,9 @@ describe.skipIf('Bun' in globalThis)('runtimes', () => {
     it('the servers of the SDK resume no session, save on Deno, which has no way to say so', async () => {
       const { client, server } = pair();
       const id = `${name} without tickets`;
-      const source = identityOf(await old.issue(SERVER), old);
+      const source = identityOf(await issue(old, SERVER), old);
       const port = await server.serve({ server: id, source, accept: old.id(CLIENT) });
-      const ours = identityOf(await old.issue(CLIENT), old);
+      const ours = identityOf(await issue(old, CLIENT), old);
       await client.connectRaw({ source: ours, port, replay: false });
       const { resumed, answer } = await client.connectRaw({ source: ours, port, replay: true });
       expect(answer).toContain('200 OK');
@@ -154,10 +156,10 @@ describe.skipIf('Bun' in globalThis)('runtimes', () => {
       const accept = old.id(CLIENT);
       const port = await server.serveTickets({
         server: name,
-        source: identityOf(await old.issue(SERVER), old),
+        source: identityOf(await issue(old, SERVER), old),
         accept,
       });
-      const ours = identityOf(await old.issue(CLIENT), old);
+      const ours = identityOf(await issue(old, CLIENT), old);
       const call = { source: ours, expect: old.id(SERVER), port };
       const dials = [await client.dial(call), await client.dial(call), await client.dial(call)];
       expect(dials.map(({ resumed }) => resumed)).toEqual([false, false, false]);
@@ -175,8 +177,8 @@ describe.skipIf('Bun' in globalThis)('runtimes', () => {
     it('does not believe a client that has a certificate without its key', async () => {
       const server = parties[`server-${runtime}`];
       const name = `${runtime}-keyless`;
-      const svid = await old.issue(CLIENT);
-      const source = identityOf(await old.issue(SERVER), old);
+      const svid = await issue(old, CLIENT);
+      const source = identityOf(await issue(old, SERVER), old);
       const port = await server.serve({ server: name, source, accept: old.id(CLIENT) });
       const request = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
       expect(await keylessClient(port, svid, request)).toMatchObject({ kind: 'believed' });
@@ -188,8 +190,8 @@ describe.skipIf('Bun' in globalThis)('runtimes', () => {
 
     it('does not believe a server that has a certificate without its key', async () => {
       const client = parties[`client-${runtime}`];
-      const svid = await old.issue(SERVER);
-      const source = identityOf(await old.issue(CLIENT), old);
+      const svid = await issue(old, SERVER);
+      const source = identityOf(await issue(old, CLIENT), old);
       const outcomes: Outcome[] = [];
       for (const presented of [svid, { certificates: svid.certificates }]) {
         const thief = await keylessServer(presented, (outcome) => outcomes.push(outcome));
