@@ -37,8 +37,6 @@ import {
 
 useTls();
 
-const bun = 'Bun' in globalThis;
-
 describe('connections', () => {
   it('new ones use the new SVID; those that stand are not touched', async () => {
     const served = await serve();
@@ -195,7 +193,7 @@ describe('guardTlsServer', () => {
 });
 
 // A session is resumed with the certificate of the first handshake: what was true then may not be now.
-describe.skipIf(bun)('resumed sessions', () => {
+describe('resumed sessions', () => {
   it.each<[string, (source: FixedSource) => { now?: () => number }, string]>([
     ['after expiry', () => ({ now: () => Date.now() + 3_500_000 }), 'ERR_SVID_EXPIRED'],
     ['after withdrawal', (source) => (source.set({ bundles: other.bundles }), {}), 'ERR_SVID_UNTRUSTED'],
