@@ -1,10 +1,12 @@
 // What every store must do, run against each implementation with a real database.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseTrustDomain, type SpiffeId } from '../../sdk/spiffe-id.ts';
-import type { AuthorityRecord, Bundle, NewEntry, NewNode, Position, Store } from './store.ts';
+import type { AuthorityRecord, Bundle, Entry, NewEntry, NewNode, Position, Store } from './store.ts';
 
 /** One database for one test. */
 export interface StoreUnderTest {
+  /** Whether several servers can have it open. */
+  readonly shared: boolean;
   /** Opens the database; what was committed before is there again. */
   open(): Promise<Store>;
   remove(): Promise<void>;
@@ -249,29 +251,85 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       expect(kinds).toEqual(['relationship', 'bundle', 'relationship', 'relationship']);
     });
 
-    test('logs every change, in the order of commits, without gaps', async () => {
-      await Promise.all([
-        store.createEntries([newEntry(), newEntry({ id: 'entry-2', selectors: [] })]),
-        store.putNode(newNode()),
-        store.updateEntries([{ id: 'entry-1', change: (entry) => entry }]),
-        store.deleteEntries(['entry-2']),
-        store.updateAuthorities(({ bundle }) => ({ records: [authority('a')], bundle })),
-      ]);
+    test('logs every change, in order and without gaps', async () => {
+      await store.createEntries([newEntry(), newEntry({ id: 'entry-2', selectors: [] })]);
+      await store.putNode(newNode());
+      await store.updateEntries([{ id: 'entry-1', change: (entry) => entry }]);
+      await store.deleteEntries(['entry-2']);
+      await store.updateAuthorities(({ bundle }) => ({ records: [authority('a')], bundle }));
       const { position } = await store.snapshot();
       const log = (await changes())!;
       expect(log.position).toEqual(position);
-      expect(log.changes.map(({ revision }) => revision)).toEqual([1, 2, 3, 4, 5, 6]);
-      expect(log.changes.map(({ kind, id }) => `${kind} ${id.slice(-7)}`)).toEqual([
-        'entry entry-1',
-        'entry entry-2',
-        'node token/0',
-        'entry entry-1',
-        'entry entry-2',
-        'authority x509',
+      expect(log.changes.map(({ revision, kind, id }) => `${revision} ${kind} ${id.slice(-7)}`)).toEqual([
+        '1 entry entry-1',
+        '2 entry entry-2',
+        '3 node token/0',
+        '4 entry entry-1',
+        '5 entry entry-2',
+        '6 authority x509',
       ]);
       expect(log.changes[1]!.value).toBeUndefined();
       expect(log.changes[3]!.value).toMatchObject({ revisionNumber: 1 });
       expect((await changes(position))!.changes).toEqual([]);
+    });
+
+    test('commit order is revision order: who follows the log while many write misses nothing', async () => {
+      await using more = new AsyncDisposableStack();
+      const writers = [store];
+      while (database.shared && writers.length < 4) writers.push(more.use(await database.open()));
+      let writing = true;
+      const follow = async () => {
+        const view = new Map<string, Entry>();
+        const seen: number[] = [];
+        let position = beginning;
+        for (let last = false; ;) {
+          const found = (await writers.at(-1)!.changesAfter(position, 7))!;
+          for (const { revision, kind, id, value } of found.changes) {
+            seen.push(revision);
+            if (kind !== 'entry') continue;
+            if (value === undefined) view.delete(id);
+            else view.set(id, value);
+          }
+          position = found.position;
+          if (found.changes.length > 0) continue;
+          if (last) return { view, seen, position };
+          last = !writing;
+        }
+      };
+      const following = follow();
+      const work = Array.from({ length: 8 }, async (_, task) => {
+        for (let turn = 0; turn < 12; turn++) {
+          const writer = writers[(task + turn) % writers.length]!;
+          const entry = (name: string) => {
+            const id = `${name}-${task}-${turn}`;
+            return newEntry({ id, hint: '', dnsNames: [], selectors: [{ type: 'n', value: id }] });
+          };
+          await writer.createEntries([entry('kept'), entry('gone')]);
+          await writer.deleteEntries([`gone-${task}-${turn}`]);
+        }
+      });
+      await Promise.all(work);
+      writing = false;
+      const { view, seen, position } = await following;
+      const { entries, position: end } = await store.snapshot();
+      expect(seen).toEqual(Array.from({ length: 8 * 12 * 3 }, (_, index) => index + 1));
+      expect(position).toEqual(end);
+      expect([...view.values()].toSorted((a, b) => a.sequence - b.sequence)).toEqual(entries);
+    });
+
+    test('of writers that race for the same thing one wins', async () => {
+      await using more = new AsyncDisposableStack();
+      const other = database.shared ? more.use(await database.open()) : store;
+      const outcomes = await Promise.all(
+        [store, other, store, other].map((writer, index) =>
+          writer.createEntries([newEntry({ id: `racer-${index}` })]),
+        ),
+      );
+      const kinds = outcomes.flat().map(({ kind }) => kind);
+      expect(kinds.toSorted()).toEqual(['similar', 'similar', 'similar', 'written']);
+      await store.createJoinToken({ digest: 'ab', expiresAt: 100 });
+      const taken = await Promise.all([store, other, store, other].map((taker) => taker.takeJoinToken('ab')));
+      expect(taken.filter((token) => token !== undefined)).toHaveLength(1);
     });
 
     test('a write that fails leaves nothing, and no revision', async () => {
@@ -322,11 +380,11 @@ export function testStore(name: string, create: () => Promise<StoreUnderTest>): 
       let calls = 0;
       const stop = store.subscribe(() => calls++);
       await store.createEntries([newEntry()]);
-      await store.putNode(newNode());
-      expect(calls).toBe(2);
+      expect(calls).toBeGreaterThan(0);
       stop();
+      const before = calls;
       await store.deleteEntries(['entry-1']);
-      expect(calls).toBe(2);
+      expect(calls).toBe(before);
     });
   });
 }

@@ -64,7 +64,11 @@ export async function startPostgres(): Promise<TestDatabaseServer> {
     });
     client.on('error', () => {});
     await client.connect();
-    await client.query(sql).finally(() => client.end());
+    try {
+      await client.query(sql);
+    } finally {
+      await client.end();
+    }
   };
   return server({
     folder,
@@ -111,7 +115,11 @@ export async function startMariaDb(): Promise<TestDatabaseServer> {
       user: TEST_USER,
       password: TEST_PASSWORD,
     });
-    await connection.query(sql).finally(() => connection.end());
+    try {
+      await connection.query(sql);
+    } finally {
+      await connection.end();
+    }
   };
   return server({
     folder,

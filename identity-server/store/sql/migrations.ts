@@ -48,6 +48,7 @@ async function createTable(
   database: Kysely<unknown>,
   name: string,
   columns: readonly (readonly [name: string, type: ColumnType])[],
+  unique?: 'similarity',
 ): Promise<void> {
   let table = database.schema.createTable(name).ifNotExists();
   for (const [index, [column, type]] of columns.entries()) {
@@ -55,6 +56,7 @@ async function createTable(
       index === 0 ? builder.notNull().primaryKey() : builder.notNull(),
     );
   }
+  if (unique !== undefined) table = table.addUniqueConstraint(`${name}_${unique}`, [unique as never]);
   await table.execute();
 }
 
@@ -75,34 +77,33 @@ async function initial(
     ['subject', spiffeId],
     ['epoch', name],
   ]);
-  await createTable(database, 'entries', [
-    ['id', name],
-    ['sequence', integer],
-    ['similarity', name],
-    ['spiffe_id', spiffeId],
-    ['parent_id', spiffeId],
-    ['selectors', text],
-    ['x509_svid_ttl', integer],
-    ['jwt_svid_ttl', integer],
-    ['federates_with', text],
-    ['admin', integer],
-    ['downstream', integer],
-    ['expires_at', integer],
-    ['dns_names', text],
-    ['store_svid', integer],
-    ['hint', text],
-    ['disable_x509_svid_prefetch', integer],
-    ['jwt_svid_include_jti', integer],
-    ['created_at', integer],
-    ['revision_number', integer],
-  ]);
-  // The digest of SPIFFE ID, parent and selectors: two similar entries cannot both be there.
-  await database.schema
-    .createIndex('entries_similarity')
-    .unique()
-    .on('entries')
-    .column('similarity')
-    .execute();
+  await createTable(
+    database,
+    'entries',
+    [
+      ['id', name],
+      ['sequence', integer],
+      // The digest of SPIFFE ID, parent and selectors: two similar entries cannot both be there.
+      ['similarity', name],
+      ['spiffe_id', spiffeId],
+      ['parent_id', spiffeId],
+      ['selectors', text],
+      ['x509_svid_ttl', integer],
+      ['jwt_svid_ttl', integer],
+      ['federates_with', text],
+      ['admin', integer],
+      ['downstream', integer],
+      ['expires_at', integer],
+      ['dns_names', text],
+      ['store_svid', integer],
+      ['hint', text],
+      ['disable_x509_svid_prefetch', integer],
+      ['jwt_svid_include_jti', integer],
+      ['created_at', integer],
+      ['revision_number', integer],
+    ],
+    'similarity',
+  );
   await createTable(database, 'nodes', [
     ['id', spiffeId],
     ['sequence', integer],
@@ -140,6 +141,9 @@ async function initial(
   ]);
   const rows = database as Kysely<{ state: Record<string, unknown>; changes: Record<string, unknown> }>;
   const epoch = randomUUID();
+  // MySQL commits each table as it is made: an earlier try may have come this far.
+  await rows.deleteFrom('state').execute();
+  await rows.deleteFrom('changes').execute();
   await rows
     .insertInto('state')
     .values({ id: 1, trust_domain: '', epoch, revision: 0, compacted: 0 })

@@ -13,6 +13,7 @@ const trustDomain = parseTrustDomain('example.org');
 testStore('SQLite', async () => {
   const folder = temporaryFolder();
   return {
+    shared: false,
     open: () => openSqliteStore({ folder, trustDomain }),
     remove: async () => rmSync(folder, { recursive: true, force: true }),
   };

@@ -1,0 +1,74 @@
+// Connections to PostgreSQL that never hang: what does not answer in time is given up together with its connection.
+import pg from 'pg';
+import type { DatabaseSettings } from '../settings.ts';
+
+/** Milliseconds. */
+export const TIMEOUTS = {
+  connect: 5_000,
+  query: 10_000,
+  /** The database gives up a little earlier than we do, so that its reason is heard. */
+  statement: 9_000,
+  /** A server that is cut off in the middle of a write must not keep the others from writing. */
+  idleInTransaction: 10_000,
+} as const;
+
+const { INT8 } = pg.types.builtins;
+// Revisions and times, all of which a number holds.
+const types = {
+  getTypeParser: (oid, format) => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format)),
+} as typeof pg.types;
+
+/** A client whose connection ends when a query is not answered in time: nobody else must get it then. */
+export class ImpatientClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    // Without a listener the error of a connection that breaks would end the process; its query fails, too.
+    this.on('error', () => {});
+  }
+
+  // One signature of the many: it is what kysely and we call.
+  override query = ((...parameters: Parameters<pg.Client['query']>) => {
+    const result = super.query(...parameters) as unknown;
+    if (!(result instanceof Promise)) return result;
+    return result.catch((error: Error) => {
+      if (error.message === 'Query read timeout') {
+        (this as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+      }
+      throw error;
+    });
+  }) as pg.Client['query'];
+}
+
+/** What every connection is made with. */
+export function clientConfig(settings: DatabaseSettings): pg.ClientConfig {
+  const { host, port, name, user, password, tls } = settings;
+  return {
+    host,
+    port,
+    database: name,
+    user,
+    password,
+    ssl: tls === undefined ? false : { ...tls, rejectUnauthorized: true },
+    types,
+    application_name: 'identity-server',
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    connectionTimeoutMillis: TIMEOUTS.connect,
+    query_timeout: TIMEOUTS.query,
+    statement_timeout: TIMEOUTS.statement,
+    lock_timeout: TIMEOUTS.statement,
+    idle_in_transaction_session_timeout: TIMEOUTS.idleInTransaction,
+  };
+}
+
+/** A pool of connections. */
+export function openPool(settings: DatabaseSettings): pg.Pool {
+  const pool = new pg.Pool({
+    ...clientConfig(settings),
+    Client: ImpatientClient,
+    max: settings.maxConnections,
+  });
+  // An idle connection that ends is replaced when one is needed.
+  pool.on('error', () => {});
+  return pool;
+}
