@@ -1,4 +1,5 @@
 // Live rotation and verification for any server of the runtime that speaks TLS.
+import { Buffer } from 'node:buffer';
 import type { Server, TLSSocket } from 'node:tls';
 import type { X509Svid } from '../x509-svid/x509-svid.ts';
 import { contextOptions, type MutualTlsOptions } from './options.ts';
@@ -39,11 +40,13 @@ export function guardTlsServer(server: Server, options: GuardTlsServerOptions): 
   const { source, minVersion = 'TLSv1.3' } = options;
   const connections = new Set<TLSSocket>();
   let presented: X509Svid | undefined;
+  let before: X509Svid | undefined;
   // Throws when there is nothing to present: whoever calls it refuses.
   const rotate = (): X509Svid => {
     const svid = source.current();
-    if (svid !== presented) server.setSecureContext(contextOptions(svid, minVersion));
-    presented = svid;
+    if (svid === presented) return svid;
+    server.setSecureContext(contextOptions(svid, minVersion));
+    [before, presented] = [presented, svid];
     return svid;
   };
   const quietly = () => {
@@ -56,7 +59,9 @@ export function guardTlsServer(server: Server, options: GuardTlsServerOptions): 
   const admit = (socket: TLSSocket): boolean => {
     const remoteAddress = socket.remoteAddress ?? 'unknown';
     try {
-      supervise(socket, rotate(), options);
+      const svid = rotate();
+      // A handshake that a rotation overtook presented the one before: servers then know to close it early.
+      supervise(socket, before !== undefined && presents(socket, before) ? before : svid, options);
     } catch (error) {
       socket.on('error', () => undefined);
       socket.destroy();
@@ -81,4 +86,9 @@ export function guardTlsServer(server: Server, options: GuardTlsServerOptions): 
       unsubscribe?.();
     },
   };
+}
+
+function presents(socket: TLSSocket, svid: X509Svid): boolean {
+  const { raw } = (socket.getCertificate() ?? {}) as { raw?: Uint8Array };
+  return raw !== undefined && Buffer.compare(raw, svid.certificates[0]!) === 0;
 }
