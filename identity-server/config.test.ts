@@ -18,6 +18,12 @@ describe('identity-server.yaml', () => {
       default_x509_svid_ttl: 3_600_000,
       agent_ttl: 3_600_000,
       log_level: 'info',
+      admin_ids: [],
+      audit_log: false,
+      default_jwt_svid_ttl: 300_000,
+      disable_jwt_svids: false,
+      experimental: { wit_svids: false },
+      rate_limits: { attestation: 1, signing: 500, key_publishing: 500, status: 10 },
     });
   });
 
@@ -43,7 +49,7 @@ describe('identity-server.yaml', () => {
 
   test('describes every key for the reference', () => {
     const { properties } = z.toJSONSchema(identityServerConfigSchema, { io: 'input' });
-    expect(Object.keys(properties!)).toHaveLength(9);
+    expect(Object.keys(properties!)).toHaveLength(17);
     for (const [key, schema] of Object.entries(properties!)) {
       expect(`${key}: ${(schema as { description?: string }).description}`).toMatch(/\.$/);
     }

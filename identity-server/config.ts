@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { durationSchema } from '../daemon/config.ts';
 import { LOG_LEVELS } from '../daemon/log.ts';
-import { parseTrustDomain, type TrustDomain } from '../sdk/spiffe-id.ts';
+import { parseSpiffeId, parseTrustDomain, type SpiffeId, type TrustDomain } from '../sdk/spiffe-id.ts';
 
 /** Where a program listens. */
 export interface TcpAddress {
@@ -21,6 +21,48 @@ const trustDomainSchema = z.string().transform((text, context): TrustDomain => {
     context.addIssue({ code: 'custom', message: (error as Error).message });
     return z.NEVER;
   }
+});
+
+const spiffeIdSchema = z.string().transform((text, context): SpiffeId => {
+  try {
+    return parseSpiffeId(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message });
+    return z.NEVER;
+  }
+});
+
+const KEY_TYPES = ['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096'] as const;
+
+const perSecond = (fallback: number, what: string) =>
+  z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(fallback)
+    .describe(`${what} a second, for each source address; 0: no limit.`);
+
+const rateLimitsSchema = z.strictObject({
+  attestation: perSecond(1, 'Attestations'),
+  signing: perSecond(500, 'X509-SVIDs, and JWT- and WIT-SVIDs likewise,'),
+  key_publishing: perSecond(500, 'Keys that servers below this one publish'),
+  status: perSecond(10, 'Reports of agents about themselves'),
+});
+
+const experimentalSchema = z.strictObject({
+  wit_svids: z
+    .boolean()
+    .default(false)
+    .describe('Issue WIT-SVIDs, whose standard is not finished and may change.'),
+  wit_key_type: z
+    .enum(KEY_TYPES)
+    .optional()
+    .describe('Kind of the keys that sign WIT-SVIDs. Default: that of `ca_key_type`.'),
+  wit_issuer: z
+    .string()
+    .regex(/^(?!https?:)/i, 'must not look like an OpenID Connect issuer (http or https)')
+    .optional()
+    .describe('The claim `iss` of WIT-SVIDs. Default: none.'),
 });
 
 const listenSchema = z
@@ -70,7 +112,7 @@ export const identityServerConfigSchema = z
       'Lifetime of a signing certificate. The next is prepared at half of it and takes over at five sixths.',
     ),
     ca_key_type: z
-      .enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096'])
+      .enum(KEY_TYPES)
       .default('ec-p256')
       .describe("Kind of the signing keys, and of the server's own key."),
     default_x509_svid_ttl: atLeast(durationSchema('1h'), SHORTEST_SVID).describe(
@@ -79,6 +121,42 @@ export const identityServerConfigSchema = z
     agent_ttl: atLeast(durationSchema('1h'), SHORTEST_SVID).describe(
       "Lifetime of an agent's own SVID: as long as an agent may be out of touch and still come back by itself.",
     ),
+    jwt_key_type: z
+      .enum(KEY_TYPES)
+      .optional()
+      .describe('Kind of the keys that sign JWT-SVIDs. Default: that of `ca_key_type`.'),
+    default_jwt_svid_ttl: atLeast(durationSchema('5m'), SHORTEST_SVID).describe(
+      'Lifetime of a JWT-SVID whose entry names none. Never longer than the key that signs it.',
+    ),
+    jwt_issuer: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'The claim `iss` of JWT-SVIDs, such as the URL of an OIDC discovery provider. Default: none.',
+      ),
+    disable_jwt_svids: z
+      .boolean()
+      .default(false)
+      .describe('Issue no JWT-SVIDs, and put no JWT keys into the bundle.'),
+    admin_ids: z
+      .array(spiffeIdSchema)
+      .default([])
+      .describe(
+        'SPIFFE IDs that administer the server besides entries marked `admin`; also of trust domains whose bundle is known.',
+      ),
+    audit_log: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Write a line for every call, and for every item of a batch: who did what, and how it ended.',
+      ),
+    rate_limits: rateLimitsSchema
+      .prefault({})
+      .describe(
+        'How much one source address may ask for; calls beyond that wait. The local socket has no limits.',
+      ),
+    experimental: experimentalSchema.prefault({}).describe('What may still change.'),
     log_level: z.enum(LOG_LEVELS).default('info').describe('The least level that is logged.'),
   })
   .transform((config) => ({

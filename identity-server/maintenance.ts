@@ -2,14 +2,14 @@
 import type { Logger } from '../daemon/log.ts';
 import type { TlsListener } from '../daemon/grpc/tls-listener.ts';
 import type { ServerSvid } from './ca/server-svid.ts';
-import type { X509Ca } from './ca/x509-ca.ts';
+import type { CertificateAuthority } from './ca/certificate-authority.ts';
 import { isExpired } from './entry/authorized.ts';
 import type { Registry } from './entry/registry.ts';
 import type { Store } from './store/store.ts';
 
 /** Options of {@link startMaintenance}. Durations are milliseconds. */
 export interface MaintenanceOptions {
-  readonly ca: X509Ca;
+  readonly ca: Pick<CertificateAuthority, 'tick'>;
   readonly svid: ServerSvid;
   readonly listener: Pick<TlsListener, 'setIdentity'>;
   readonly store: Store;

@@ -7,12 +7,15 @@ import { listenTls } from '../daemon/grpc/tls-listener.ts';
 import { listenGrpcUnix } from '../daemon/grpc/unix-listener.ts';
 import { openDiskKeyManager } from '../daemon/key-manager/disk.ts';
 import type { Logger } from '../daemon/log.ts';
+import type { X509BundleSource } from '../sdk/bundle/x509-bundle.ts';
+import { trustDomainOf } from '../sdk/spiffe-id.ts';
 import type { Caller } from './api/caller.ts';
 import { createGuard } from './api/guard.ts';
 import { requestLog } from './api/request-log.ts';
 import { addServices } from './api/services.ts';
 import { ServerSvid, serverIdOf } from './ca/server-svid.ts';
-import { createX509Ca } from './ca/x509-ca.ts';
+import { taintOf } from './ca/bundle-changes.ts';
+import { openCertificateAuthority } from './ca/certificate-authority.ts';
 import type { IdentityServerConfig } from './config.ts';
 import { openRegistry } from './entry/registry.ts';
 import { startMaintenance } from './maintenance.ts';
@@ -33,6 +36,9 @@ export interface IdentityServer extends AsyncDisposable {
 
 const STRANGER_LIMITS = { streams: 8, messageBytes: 128 * 1024, idle: 60_000, age: 300_000 };
 
+// SPIRE's default.
+const REFRESH_HINT = 300;
+
 /** Only the owner of the process may administer it; give others a group and a folder of their own to change that. */
 const SOCKET_MODE = 0o600;
 
@@ -50,9 +56,17 @@ export async function startIdentityServer(
   await makePrivateFolder(folder);
   const store = started.use(await openSqliteStore({ folder, trustDomain }));
   const keys = await openDiskKeyManager(join(folder, 'keys.json'));
-  const ca = await createX509Ca({ trustDomain, keys, keyType, ttl: config.ca_ttl, store, log, now });
-  const svid = new ServerSvid({ trustDomain, ca, keyType, ttl: config.default_x509_svid_ttl, now });
+  const ca = await openCertificateAuthority({ ...authorityOptions(config), keys, store, log, now });
   const registry = started.use(await openRegistry({ store, serverId: serverIdOf(trustDomain), now }));
+
+  const svid = new ServerSvid({
+    trustDomain,
+    ca,
+    keyType,
+    ttl: config.default_x509_svid_ttl,
+    isTainted: (id) => taintOf(registry.bundles.bundle(trustDomain), 'x509', id) === true,
+    now,
+  });
 
   const grpc = new GrpcServer<Caller>({
     log,
@@ -73,6 +87,8 @@ export async function startIdentityServer(
     }),
     agentTtl: config.agent_ttl,
     defaultX509SvidTtl: config.default_x509_svid_ttl,
+    defaultJwtSvidTtl: config.default_jwt_svid_ttl,
+    refreshHint: REFRESH_HINT,
     log,
     now,
   });
@@ -81,7 +97,7 @@ export async function startIdentityServer(
     ...config.listen,
     option: 'listen',
     identity: await svid.renew(),
-    bundles: ca,
+    bundles: callerBundles(config, registry.bundles),
     log,
     now,
     onConnection: (socket, caller) => grpc.serve(socket, caller),
@@ -106,4 +122,27 @@ export async function startIdentityServer(
     socketPath: config.socket_path,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+}
+
+/** The settings of the authorities. */
+function authorityOptions(config: IdentityServerConfig) {
+  const { ca_key_type: keyType, experimental } = config;
+  return {
+    trustDomain: config.trust_domain,
+    ttl: config.ca_ttl,
+    keyType,
+    ...(!config.disable_jwt_svids && {
+      jwt: { keyType: config.jwt_key_type ?? keyType, issuer: config.jwt_issuer },
+    }),
+    ...(experimental.wit_svids && {
+      wit: { keyType: experimental.wit_key_type ?? keyType, issuer: experimental.wit_issuer },
+    }),
+  };
+}
+
+// Callers are of this trust domain, or of one that an administrator by configuration is of: nobody else from abroad has
+// anything to do here, whatever this trust domain federates with.
+function callerBundles(config: IdentityServerConfig, bundles: X509BundleSource): X509BundleSource {
+  const welcome = new Set([config.trust_domain, ...config.admin_ids.map(trustDomainOf)]);
+  return { x509Bundle: (name) => (welcome.has(name) ? bundles.x509Bundle(name) : undefined) };
 }

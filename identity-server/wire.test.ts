@@ -60,7 +60,7 @@ test('token, entry, attestation and SVID by field numbers', async () => {
   const bundle = await call(local, '/spire.api.server.bundle.v1.Bundle/GetBundle', new Uint8Array());
   expect(text(bundle, 1)).toBe('example.org');
   const root = inner(bundle, 2).get(1)![0] as Uint8Array;
-  expect(bundle.get(5)).toEqual([1n]);
+  expect(bundle.get(5)).toEqual([2n]);
 
   const tls = (key: Buffer | null, chain: Buffer | null) =>
     new Client(

@@ -31,7 +31,7 @@ export function agentService(options: ServiceOptions): Handlers<typeof Agent, Ca
       }
       const publicKeyInfo = csrKeyOf(params.csr, options);
       expectRenewable(expectNode(registry.node(id)), context.path);
-      const svid = await ca.sign({ id, publicKeyInfo, ttl: options.agentTtl });
+      const svid = await ca.signX509({ id, publicKeyInfo, ttl: options.agentTtl });
       // The current SVID stays good until the new one was used: an answer may get lost (two-phase, as in SPIRE).
       const after = await store.updateNode(id, (node) => {
         expectRenewable(node, context.path);
@@ -60,11 +60,17 @@ export function agentService(options: ServiceOptions): Handlers<typeof Agent, Ca
     },
     async listAgents({ filter, outputMask, pageSize, pageToken }) {
       const wanted = nodeFilterOf(filter);
-      const page = pageOf(registry.nodes(), { pageSize, pageToken }, (node) => matchesNode(node, wanted));
-      return {
-        agents: page.items.map((node) => agentMessage(node, outputMask)),
-        nextPageToken: page.nextPageToken,
-      };
+      const page = pageOf(
+        registry.nodes(),
+        { pageSize, pageToken },
+        {
+          order: 'number',
+          keyOf: ({ sequence }) => sequence,
+          wanted: (node) => matchesNode(node, wanted),
+          messageOf: (node) => agentMessage(node, outputMask),
+        },
+      );
+      return { agents: page.items, nextPageToken: page.nextPageToken };
     },
     async getAgent({ id, outputMask }) {
       return agentMessage(expectNode(registry.node(await namedAgent(id, options))), outputMask);

@@ -24,7 +24,7 @@ describe('AttestAgent with a join token', () => {
       Bundle.method.getBundle,
       {},
     );
-    expect([trustDomain, sequenceNumber, refreshHint]).toEqual([TRUST_DOMAIN, 1n, 300n]);
+    expect([trustDomain, sequenceNumber, refreshHint]).toEqual([TRUST_DOMAIN, 2n, 300n]);
     const bundles = x509BundleSet([parseX509Bundle(TRUST_DOMAIN, x509Authorities[0]!.asn1)]);
     expect(verifyX509Svid(agent.chain, bundles).id).toBe(`spiffe://example.org${agent.path}`);
   });

@@ -46,7 +46,7 @@ export async function* attestAgent(
   const { agentPath, selectors, canReattest } = step.value;
   const id = spiffeIdOf(trustDomain, agentPath);
   if (id === serverIdOf(trustDomain)) throw new Error(`the attestor ${type} gave a node the server's own ID`);
-  const svid = await ca.sign({ id, publicKeyInfo, ttl: options.agentTtl });
+  const svid = await ca.signX509({ id, publicKeyInfo, ttl: options.agentTtl });
   const node: NewNode = {
     id,
     attestationType: type,

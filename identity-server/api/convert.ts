@@ -2,6 +2,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { status as grpcStatus } from '@grpc/grpc-js';
 import { RpcError, type RpcCode } from '../../daemon/grpc/rpc-error.ts';
+import { messageOf } from '../../sdk/error.ts';
 import type { SPIFFEID, SPIFFEIDSchema } from '../../sdk/api/gen/spire/api/types/spiffeid_pb.ts';
 import type { StatusSchema } from '../../sdk/api/gen/spire/api/types/status_pb.ts';
 import type { SelectorMatch } from '../../sdk/api/gen/spire/api/types/selector_pb.ts';
@@ -15,7 +16,7 @@ import {
   type SpiffeId,
   type TrustDomain,
 } from '../../sdk/spiffe-id.ts';
-import type { SignedX509Svid } from '../ca/x509-ca.ts';
+import type { SignedX509Svid } from '../ca/certificate-authority.ts';
 import type { SetFilter, SetMatch } from '../entry/filter.ts';
 import { selectorKey } from '../entry/similarity.ts';
 import { validateSelector } from '../entry/validate.ts';
@@ -71,14 +72,40 @@ export function selectorFilterOf(message: SelectorMatch | undefined): SetFilter 
   return { values: new Set(message.selectors.map(selectorKey)), match: matchOf(message.match) };
 }
 
-/** Runs a reader of one field and names the field in what it throws. */
-export function reading<T>(what: string, read: () => T): T {
+/** Runs a reader of one field and names the field, if one is given, in what it throws. */
+export function reading<T>(what: string | undefined, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw new RpcError('INVALID_ARGUMENT', `${what}: ${(error as Error).message}`);
+    if (error instanceof RpcError) throw error;
+    throw new RpcError('INVALID_ARGUMENT', `${what === undefined ? '' : `${what}: `}${messageOf(error)}`);
   }
 }
+
+/** Reads the ID of a workload of the server's trust domain: with a path, and not one that servers and agents have. */
+export function workloadIdOf(message: SPIFFEID | undefined, trustDomain: TrustDomain): SpiffeId {
+  const id = memberIdOf(message, trustDomain);
+  expectWorkload(id, trustDomain);
+  return id;
+}
+
+/** @throws Error for an ID that no workload can have. */
+export function expectWorkload(id: SpiffeId, trustDomain: TrustDomain): void {
+  const path = pathOf(id);
+  const why =
+    path === ''
+      ? 'path is empty'
+      : path === '/spire' || path.startsWith('/spire/')
+        ? 'path is in the reserved namespace'
+        : undefined;
+  if (why === undefined) return;
+  throw new Error(
+    `${JSON.stringify(id)} is not a workload in trust domain ${JSON.stringify(trustDomain)}; ${why}`,
+  );
+}
+
+/** The latest time, in seconds, that X.509 and people can write: the end of the year 9999. */
+export const MAX_SECONDS = 253_402_300_799n;
 
 /** Seconds since 1970. */
 export function secondsOf(milliseconds: number): number {

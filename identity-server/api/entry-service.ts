@@ -13,7 +13,7 @@ import { failure, memberIdOf, matchOf, OK, reading, selectorFilterOf } from './c
 import { createEntries, expectBatch, updateEntries } from './entry-batch.ts';
 import { entryMessage } from './entry-message.ts';
 import { knownAgentId } from './join-token-id.ts';
-import { pageOf } from './paging.ts';
+import { expectFits, pageOf } from './paging.ts';
 import type { ServiceOptions } from './services.ts';
 import { syncAuthorizedEntries } from './sync.ts';
 
@@ -28,10 +28,17 @@ export function entryService(options: ServiceOptions): Handlers<typeof EntryServ
     },
     async listEntries({ filter, outputMask, pageSize, pageToken }) {
       const wanted = await entryFilterOf(filter, options);
-      const { items, nextPageToken } = pageOf(candidates(options, wanted), { pageSize, pageToken }, (entry) =>
-        matchesEntry(entry, wanted),
+      const page = pageOf(
+        candidates(options, wanted),
+        { pageSize, pageToken },
+        {
+          order: 'number',
+          keyOf: ({ sequence }) => sequence,
+          wanted: (entry) => matchesEntry(entry, wanted),
+          messageOf: (entry) => entryMessage(entry, outputMask),
+        },
       );
-      return { entries: items.map((entry) => entryMessage(entry, outputMask)), nextPageToken };
+      return { entries: page.items, nextPageToken: page.nextPageToken };
     },
     async getEntry({ id, outputMask }) {
       if (id === '') throw new RpcError('INVALID_ARGUMENT', 'missing ID');
@@ -53,7 +60,11 @@ export function entryService(options: ServiceOptions): Handlers<typeof EntryServ
     },
     async getAuthorizedEntries({ outputMask }, context) {
       const entries = registry.authorizedEntries(agentIdOf(context));
-      return { entries: [...entries.values()].map((entry) => entryMessage(entry, outputMask)) };
+      const messages = [...entries.values()].map((entry) => entryMessage(entry, outputMask));
+      return expectFits(
+        { entries: messages },
+        'this call has no page_size; use SyncAuthorizedEntries, which answers in pages',
+      );
     },
     syncAuthorizedEntries: (requests, context) =>
       syncAuthorizedEntries(requests, registry.authorizedEntries(agentIdOf(context))),

@@ -7,7 +7,7 @@ import { Bundle } from '../../sdk/api/gen/spire/api/server/bundle/v1/bundle_pb.t
 import { Entry } from '../../sdk/api/gen/spire/api/server/entry/v1/entry_pb.ts';
 import { SVID } from '../../sdk/api/gen/spire/api/server/svid/v1/svid_pb.ts';
 import type { TrustDomain } from '../../sdk/spiffe-id.ts';
-import type { X509Ca } from '../ca/x509-ca.ts';
+import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { Registry } from '../entry/registry.ts';
 import type { Store } from '../store/store.ts';
 import { agentService } from './agent-service.ts';
@@ -21,10 +21,13 @@ export interface ServiceOptions {
   readonly trustDomain: TrustDomain;
   readonly store: Store;
   readonly registry: Registry;
-  readonly ca: X509Ca;
+  readonly ca: CertificateAuthority;
   readonly nodeAttestors: ReadonlyMap<string, NodeAttestorServer>;
   readonly agentTtl: number;
   readonly defaultX509SvidTtl: number;
+  readonly defaultJwtSvidTtl: number;
+  /** Seconds: how often consumers of the bundle should ask again. */
+  readonly refreshHint: number;
   readonly log: Logger;
   readonly now: () => number;
 }

@@ -26,9 +26,9 @@ export function nextStep(active: Validity | undefined, next: Validity | undefine
   return 'none';
 }
 
-/** Whether a certificate that signs no more can leave the bundle: nothing that it signed is valid any more. */
-export function isPrunable(validity: Validity, now: number): boolean {
-  return now > validity.notAfter + KEPT_AFTER_EXPIRY;
+/** Whether an authority that signs no more can leave the bundle: nothing that it signed is valid any more. */
+export function isPrunable({ notAfter }: Pick<Validity, 'notAfter'>, now: number): boolean {
+  return now > notAfter + KEPT_AFTER_EXPIRY;
 }
 
 function remaining(validity: Validity, now: number): number {

@@ -2,6 +2,7 @@
 // it and never out of order.
 import type { SpiffeId } from '../../sdk/spiffe-id.ts';
 import type { AttestedNode, Change, Entry, Position, Store } from '../store/store.ts';
+import { BundleView } from '../federation/bundle-view.ts';
 import { authorizedEntries, isExpired, type AuthorizedEntries } from './authorized.ts';
 import { EntryIndex } from './entry-index.ts';
 
@@ -24,6 +25,8 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
 
 export class Registry implements Disposable {
   readonly entries: EntryIndex;
+  /** Bundles and federation relationships. */
+  readonly bundles = new BundleView();
   readonly #nodes = new Map<SpiffeId, AttestedNode>();
   readonly #authorized = new Map<SpiffeId, AuthorizedEntries>();
   readonly #store: RegistryOptions['store'];
@@ -95,12 +98,13 @@ export class Registry implements Disposable {
   }
 
   async #reload(): Promise<void> {
-    const { position, entries, nodes } = await this.#store.snapshot();
+    const { position, entries, nodes, bundles, relationships } = await this.#store.snapshot();
     this.entries.clear();
     this.#nodes.clear();
     this.#authorized.clear();
     for (const entry of entries) this.entries.put(entry);
     for (const node of nodes) this.#nodes.set(node.id, node);
+    this.bundles.reset(bundles, relationships);
     this.#position = position;
   }
 
@@ -113,6 +117,12 @@ export class Registry implements Disposable {
       case 'node':
         if (change.value === undefined) this.#nodes.delete(change.id);
         else this.#nodes.set(change.id, change.value);
+        break;
+      case 'bundle':
+        this.bundles.setBundle(change.id, change.value);
+        break;
+      case 'relationship':
+        this.bundles.setRelationship(change.id, change.value);
         break;
       case 'authority':
         break;

@@ -98,7 +98,8 @@ function expectWorkloadId(id: SpiffeId, trustDomain: TrustDomain): void {
   }
 }
 
-function validateDnsNames(names: readonly string[]): void {
+/** Checks the DNS names of an SVID. */
+export function validateDnsNames(names: readonly string[]): void {
   for (const name of names) {
     const labels = name.replace(/^\*\./, '').split('.');
     if (name === '' || name.length > 253 || !labels.every((label) => LABEL.test(label))) {

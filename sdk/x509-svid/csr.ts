@@ -57,7 +57,7 @@ function read(der: Uint8Array): CertificateRequest {
     attributes === undefined ? { unknownCritical: [] } : readAttributes(info.inside(attributes));
   const publicKey = readPublicKey(publicKeyInfo, 'ERR_CSR');
   if (!isSignedBy(algorithm, outer.wholeOf(infoElement), publicKey, signature)) {
-    throw new SpiffeError('ERR_CSR', 'the CSR is not signed by its own key');
+    throw new SpiffeError('ERR_CSR', 'invalid CSR signature: it was not made with the key in the CSR');
   }
   return { publicKey, publicKeyInfo, subject, extensions };
 }

@@ -29,6 +29,8 @@ export interface X509SvidRequest {
   /** Clamped to the authority's own expiry. */
   readonly notAfter: number;
   readonly dnsNames?: readonly string[];
+  /** The name of the subject, DER. Default: our own, with the first DNS name as common name. */
+  readonly subject?: Uint8Array;
   /** Default: 16 random bytes. */
   readonly serial?: Uint8Array;
 }
@@ -57,7 +59,7 @@ export function createSvidIssuer(signer: X509Signer): (request: X509SvidRequest)
     builder.close(Tag.sequence, 0);
     builder.close(0xa3, 0);
     builder.put(request.publicKeyInfo);
-    builder.put(dnsNames[0] === undefined ? anonymous : subjectOf(dnsNames[0]));
+    builder.put(request.subject ?? (dnsNames[0] === undefined ? anonymous : subjectOf(dnsNames[0])));
     const validity = builder.length;
     builder.put(der.time(Math.min(request.notAfter, authority.notAfter)));
     builder.put(der.time(Math.max(request.notBefore, authority.notBefore)));
