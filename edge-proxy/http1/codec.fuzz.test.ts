@@ -190,9 +190,10 @@ describe('chunks', () => {
     expect(refusedBody(text)).toMatchObject({ result: { refused: 400 } });
   });
 
-  it('drop trailer fields that would change the message', () => {
+  it('drop trailer fields that would change the message, or say who sent it', () => {
     const wire =
-      '0\r\nContent-Length: 5\r\nHost: x\r\nAuthorization: x\r\nTransfer-Encoding: chunked\r\nX-Sum: 1\r\n\r\nrest';
+      '0\r\nContent-Length: 5\r\nHost: x\r\nAuthorization: x\r\nTransfer-Encoding: chunked\r\nX-Sum: 1\r\n' +
+      'X-Spiffe-Id: spiffe://x/y\r\nX_Spiffe_Id: y\r\nX-Forwarded-Client-Cert: y\r\nClient-Cert: y\r\n\r\nrest';
     expect(refusedBody(wire)).toEqual({
       result: { done: true, trailers: [['x-sum', '1']], rest: 'rest' },
       body: '',

@@ -96,9 +96,30 @@ export function endToEnd(fields: Fields): Fields {
   return fields.filter(([name]) => !NEVER_FORWARDED.has(name) && !named.includes(name));
 }
 
-/** Whether a field may stand in a trailer section (RFC 9110 6.5.1): nothing that frames, routes, authorises or caches. */
+// Names that this proxy speaks under, or that applications take as proof of identity from a proxy.
+const OURS = new Set([
+  'x-spiffe-id',
+  'x-forwarded-client-cert',
+  'x-request-id',
+  'x-sigil-parent-request-id',
+  'client-cert', // RFC 9440
+  'client-cert-chain',
+  'ssl-client-cert',
+  'x-ssl-client-cert',
+  'x-client-cert',
+]);
+
+/** Whether a field that a client sent is dropped. `_` counts as `-`: CGI-like servers make one variable of both. */
+export function isOurs(name: string): boolean {
+  return OURS.has(name.includes('_') ? name.replaceAll('_', '-') : name);
+}
+
+/**
+ * Whether a field may stand in a trailer section (RFC 9110 6.5.1): nothing that frames, routes, authorises, caches or
+ * identifies. Some servers add trailers to the headers.
+ */
 export function isTrailerField(name: string): boolean {
-  return !NEVER_FORWARDED.has(name) && !NO_TRAILER.has(name);
+  return !NEVER_FORWARDED.has(name) && !NO_TRAILER.has(name) && !isOurs(name);
 }
 
 const NO_TRAILER = new Set([

@@ -1,7 +1,7 @@
 // Sends the request on, exactly as it was authorised, and hands the response back without touching its body.
 import { createMiddleware } from 'hono/factory';
 import { messageOf, SpiffeError } from '../../sdk/error.ts';
-import { endToEnd, type Fields } from '../http1/fields.ts';
+import { endToEnd, isOurs, type Fields } from '../http1/fields.ts';
 import { HttpError } from '../http1/error.ts';
 import { streamOf } from '../http1/incoming-body.ts';
 import type { Exchange } from '../listener/exchange.ts';
@@ -9,7 +9,6 @@ import { UpstreamError } from '../upstream/error.ts';
 import type { Stats } from '../stats.ts';
 import type { UpstreamResponse } from '../upstream/upstream-connection.ts';
 import type { ProxyEnv } from './environment.ts';
-import { isOurs } from './identity-headers.ts';
 import { refuse } from './refuse.ts';
 
 /** Options of {@link forward}. */
