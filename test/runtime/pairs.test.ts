@@ -81,6 +81,8 @@ describe.skipIf('Bun' in globalThis)('runtimes', () => {
       await flowing();
       await Promise.all([serverSide.give({ bundle: [next] }), clientSide.give({ bundle: [next] })]);
       await flowing();
+      // Requests go on, and no connection that stands rests on the old CA any more.
+      expect((await server.served({ server: name })).authorities).toEqual([next.certificate.serial]);
       const { kept, fresh, lost } = await client.stop({ name });
       expect(lost).toEqual([]);
       expect(kept).toBeGreaterThanOrEqual(7 * REQUESTS);

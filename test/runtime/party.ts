@@ -13,6 +13,7 @@ import {
   authorizeId,
   connectTls,
   createHttpsServer,
+  peerOf,
   peerOfRequest,
   tlsClientOptions,
   tlsServerOptions,
@@ -36,7 +37,13 @@ export interface Commands {
   open(options: { source: string; endpoint: string }): Promise<string>;
   settled(options: { source: string; serial: string; authorities: string[] }): Promise<void>;
   serve(options: { server: string; source: string | StaticIdentity; accept: string }): Promise<number>;
-  served(options: { server: string }): { connections: number; requests: number; refused: string[] };
+  /** What a server saw, and the authorities by which the clients of its open connections are trusted. */
+  served(options: { server: string }): {
+    connections: number;
+    requests: number;
+    refused: string[];
+    authorities: string[];
+  };
   serveTickets(options: { server: string; source: StaticIdentity; accept: string }): Promise<number>;
   change(options: { server: string; skew?: number; bundle?: string }): void;
   verdicts(options: { server: string }): { resumed: boolean; verdict: string }[];
@@ -55,6 +62,7 @@ export interface Commands {
 
 interface Server {
   connections: Set<object>;
+  open: ReadonlySet<object>;
   requests: number;
   refused: string[];
   source: TlsSource;
@@ -85,7 +93,7 @@ function sourceOf(source: string | StaticIdentity): TlsSource {
 }
 
 function newServer(source: TlsSource): Server {
-  return { connections: new Set(), requests: 0, refused: [], source, skew: 0, verdicts: [] };
+  return { connections: new Set(), open: new Set(), requests: 0, refused: [], source, skew: 0, verdicts: [] };
 }
 
 const commands: Commands = {
@@ -126,12 +134,14 @@ const commands: Commands = {
         response.end(peerOfRequest(request).id);
       },
     );
+    server.open = guarded.connections;
     await new Promise<void>((resolve) => guarded.server.listen(0, '127.0.0.1', resolve));
     return (guarded.server.address() as AddressInfo).port;
   },
   served({ server: name }) {
-    const { connections, requests, refused } = servers.get(name)!;
-    return { connections: connections.size, requests, refused };
+    const { connections, requests, refused, open } = servers.get(name)!;
+    const authorities = [...open].map((socket) => peerOf(socket)!.authority.serial);
+    return { connections: connections.size, requests, refused, authorities: [...new Set(authorities)] };
   },
   // A server as somebody else may have made it: session tickets on, the SDK's verifier called by hand.
   async serveTickets({ server: name, source, accept }) {
