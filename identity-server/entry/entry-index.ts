@@ -31,6 +31,11 @@ export class EntryIndex {
     return this.#byId.values();
   }
 
+  /** Whether an entry gives nodes another name. */
+  isAlias(entry: Entry): boolean {
+    return entry.parentId === this.#aliasParent;
+  }
+
   /** Entries of a parent. */
   childrenOf(parent: SpiffeId): Iterable<Entry> {
     return this.#byParent.get(parent)?.values() ?? [];
@@ -60,7 +65,7 @@ export class EntryIndex {
     this.#byId.set(entry.id, entry);
     add(this.#byParent, entry.parentId, entry);
     add(this.#bySpiffeId, entry.spiffeId, entry);
-    if (entry.parentId === this.#aliasParent) add(this.#aliases, aliasKeyOf(entry), entry);
+    if (this.isAlias(entry)) add(this.#aliases, aliasKeyOf(entry), entry);
   }
 
   delete(id: string): void {
@@ -77,7 +82,7 @@ export class EntryIndex {
   #unlink(entry: Entry): void {
     remove(this.#byParent, entry.parentId, entry.id);
     remove(this.#bySpiffeId, entry.spiffeId, entry.id);
-    if (entry.parentId === this.#aliasParent) remove(this.#aliases, aliasKeyOf(entry), entry.id);
+    if (this.isAlias(entry)) remove(this.#aliases, aliasKeyOf(entry), entry.id);
   }
 }
 
