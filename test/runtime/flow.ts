@@ -29,9 +29,11 @@ export function startFlow(options: { source: TlsSource; authorize: Authorizer; p
     for (const watch of watchers) watch();
   };
   const url = `https://127.0.0.1:${port}/`;
+  // fetch never sends a POST again: what is lost here is lost.
+  const post = { method: 'POST', body: 'x' };
   const loops = [
     (async () => {
-      while (state.running) await count('kept', () => keeping(url));
+      while (state.running) await count('kept', () => keeping(url, post));
     })(),
     (async () => {
       while (state.running) {
