@@ -113,8 +113,22 @@ describe('parseSpiffeId', () => {
           }
         },
       ),
-      { numRuns: 2_000 },
+      { numRuns: Number(process.env['SIGIL_FUZZ_RUNS'] ?? 2_000) },
     );
+  });
+
+  it('a name of a megabyte costs nothing, and is not repeated in the message', () => {
+    const started = performance.now();
+    for (const text of [`spiffe://${'a'.repeat(1_000_000)}`, '/'.repeat(1_000_000)]) {
+      expect(() => parseSpiffeId(text)).toThrow(SpiffeError);
+      expect(() => parseTrustDomain(text)).toThrow(SpiffeError);
+      try {
+        parseSpiffeId(text);
+      } catch (error) {
+        expect((error as Error).message.length).toBeLessThan(400);
+      }
+    }
+    expect(performance.now() - started).toBeLessThan(100);
   });
 
   it('misuse is a TypeError', () => {

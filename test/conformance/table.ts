@@ -20,7 +20,7 @@ export interface Exceptions {
   readonly open: ReadonlyMap<string, string>;
 }
 
-const NAMES = /^((?:[A-Z]+-?\d+[a-z]?)(?:, [A-Z]+-?\d+[a-z]?)*):/;
+const NAMES = /^((?:X509-|[A-Z]+-?)\d+[a-z]?(?:, (?:X509-|[A-Z]+-?)\d+[a-z]?)*):/;
 
 /** The ids with which a test's name begins: `X509-01, X01: ...`. */
 export function idsOf(title: string): readonly string[] {
