@@ -1,6 +1,6 @@
 // svid up [--check]: a whole mesh on this machine.
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { makePrivateFolder } from '../../daemon/files.ts';
 import { CliError } from '../errors.ts';
 import { note, print, printJson, type OutputFormat } from '../output.ts';
@@ -38,8 +38,12 @@ export async function up(options: UpOptions): Promise<void> {
     stopping.addEventListener('abort', () => reject(new Interrupted()), { once: true });
   });
   interrupted.catch(() => {});
+  const starting = mesh.start((text) => {
+    if (!stopping.aborted) live.show(text);
+  });
+  const settled = starting.catch(() => {});
   try {
-    await Promise.race([mesh.start((text) => live.show(text)), interrupted]);
+    await Promise.race([starting, interrupted]);
     setCurrentMesh(runFolder(plan));
     const seconds = (performance.now() - started) / 1_000;
     await Promise.race([report(mesh, options, seconds, live), interrupted]);
@@ -50,6 +54,7 @@ export async function up(options: UpOptions): Promise<void> {
   } finally {
     live.show('stopping');
     await mesh.stop();
+    await settled; // What is still being started may write files until then.
     live.clear();
     clearCurrentMesh(runFolder(plan));
     cleanUp(plan, options);
@@ -61,17 +66,19 @@ class Interrupted extends Error {}
 
 async function preparePlan(options: UpOptions): Promise<MeshPlan> {
   const root = makeRuntimeRoot();
+  // What can be wrong with the options is found before there is a folder to leave behind.
+  const ports = await choosePorts(options.port ?? []);
+  if (options.dataDir !== undefined) await makePrivateFolder(resolve(options.dataDir));
   const folder = mkdtempSync(
     join(root, `${new Date().toISOString().slice(0, 19).replaceAll(/[-:T]/g, '')}-`),
   );
   const data = options.dataDir === undefined ? folder : resolve(options.dataDir);
   const plan = {
-    ports: await choosePorts(options.port ?? []),
+    ports,
     data,
     logs: join(data, 'logs'),
     run: join(folder, 'run'),
   };
-  await makePrivateFolder(plan.data);
   mkdirSync(plan.logs, { recursive: true, mode: 0o700 });
   mkdirSync(plan.run, { mode: 0o700 });
   return plan;
@@ -156,7 +163,7 @@ function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
-// Keys and the database of a temporary mesh go; its logs stay, those of the last few runs.
+// Keys and the database of a temporary mesh go; its logs stay, as do those of the runs before it, a few.
 function cleanUp(plan: MeshPlan, options: UpOptions): void {
   const folder = runFolder(plan);
   if (options.dataDir !== undefined) {
@@ -168,8 +175,14 @@ function cleanUp(plan: MeshPlan, options: UpOptions): void {
   }
   const root = resolve(folder, '..');
   const ended = readdirSync(root, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && !readdirSync(join(root, entry.name)).includes('run'))
+    .filter(
+      (entry) =>
+        entry.isDirectory() &&
+        entry.name !== basename(folder) &&
+        !readdirSync(join(root, entry.name)).includes('run'),
+    )
     .map(({ name }) => name)
     .sort();
-  for (const name of ended.slice(0, -KEPT_RUNS)) rmSync(join(root, name), { recursive: true, force: true });
+  for (const name of ended.slice(0, 1 - KEPT_RUNS))
+    rmSync(join(root, name), { recursive: true, force: true });
 }

@@ -21,6 +21,7 @@ const REGISTER_TIMEOUT = 10_000;
 export class Launcher {
   readonly #launched = new Map<number, Launched>();
   #client: PairClient | undefined;
+  #closed = false;
 
   /** Takes the launcher's end of a new agent's socket pair. */
   attach(socket: Duplex): void {
@@ -54,7 +55,9 @@ export class Launcher {
     return child;
   }
 
+  /** Names nothing any more: a launch that still waits for the agent fails. */
   close(): void {
+    this.#closed = true;
     this.#client?.close();
   }
 
@@ -66,7 +69,7 @@ export class Launcher {
         await this.#client.call(Launch.method.register, launched, REGISTER_TIMEOUT);
         return;
       } catch (error) {
-        if (performance.now() > deadline) {
+        if (this.#closed || performance.now() > deadline) {
           throw new CliError(`the agent did not take the name ${launched.name}: ${messageOf(error)}`);
         }
         await delay(50);

@@ -13,7 +13,7 @@ export class LiveLine {
   /** Shows text in place of what was there. */
   show(text: string): void {
     if (!this.isLive) return;
-    const width = (process.stderr.columns ?? 80) - 1;
+    const width = (process.stderr.columns || 80) - 1;
     process.stderr.write(`\r\u001b[2K${text.length > width ? `${text.slice(0, width - 3)}...` : text}`);
     this.#shown = true;
   }

@@ -96,8 +96,9 @@ export class Mesh {
 
   /** Ends every process and removes every socket. */
   async stop(): Promise<void> {
-    await this.supervisor.stopAll();
+    // First: nobody waits for an agent that is being ended.
     this.#launcher.close();
+    await this.supervisor.stopAll();
     await rm(this.plan.run, { recursive: true, force: true });
   }
 

@@ -19,8 +19,10 @@ export async function choosePorts(named: readonly string[]): Promise<Record<Port
   const ports: Partial<Record<PortName, number>> = {};
   for (const text of named) {
     const [name, number] = parse(text);
-    if (!(await isFree(number))) {
-      throw new CliError(`port ${number} (--port ${name}=${number}) is in use`, {
+    const problem = Object.values(ports).includes(number) ? 'EADDRINUSE' : await problemOf(number);
+    if (problem !== undefined) {
+      const why = problem === 'EACCES' ? 'may be used by root only' : 'is in use';
+      throw new CliError(`port ${number} (--port ${name}=${number}) ${why}`, {
         hint: 'choose another, or leave the option out for a free one',
       });
     }
@@ -35,9 +37,12 @@ function parse(text: string): [PortName, number] {
   const name = PORT_NAMES.find((known) => known === match?.[1]);
   const number = Number(match?.[2]);
   if (name === undefined || !(number > 0 && number < 65_536)) {
-    throw new CliError(`--port ${text}: write NAME=PORT, where NAME is ${PORT_NAMES.join(', ')}`, {
-      exitCode: ExitCode.usage,
-    });
+    throw new CliError(
+      `--port ${text}: write NAME=PORT, NAME one of ${PORT_NAMES.join(', ')} and PORT 1 to 65535`,
+      {
+        exitCode: ExitCode.usage,
+      },
+    );
   }
   return [name, number];
 }
@@ -45,15 +50,16 @@ function parse(text: string): [PortName, number] {
 async function freePort(taken: ReadonlySet<number>): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const port = randomInt(LOWEST, HIGHEST);
-    if (!taken.has(port) && (await isFree(port))) return port;
+    if (!taken.has(port) && (await problemOf(port)) === undefined) return port;
   }
   throw new CliError(`no free port between ${LOWEST} and ${HIGHEST}`, { hint: 'name one with --port' });
 }
 
-function isFree(port: number): Promise<boolean> {
+// Why a port cannot be listened on, as a system error code; undefined if it can.
+function problemOf(port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'EADDRINUSE'));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(undefined)));
   });
 }

@@ -21,17 +21,27 @@ export class Supervisor {
   readonly #logOf: (name: string) => string;
   readonly #note: (text: string) => void;
   readonly #running = new Map<string, Running>();
+  readonly #starting = new Set<Promise<void>>();
+  #stopped = false;
 
   constructor(options: { logOf: (name: string) => string; note: (text: string) => void }) {
     this.#logOf = options.logOf;
     this.#note = options.note;
   }
 
-  /** Starts a process and keeps it running. */
+  /**
+   * Starts a process and keeps it running.
+   *
+   * @throws CliError once everything was told to end.
+   */
   async start(name: string, start: StartProcess): Promise<void> {
-    const running: Running = { name, child: await this.#spawn(name, start), stopping: new AbortController() };
-    this.#running.set(name, running);
-    this.#watch(running, start);
+    const starting = this.#start(name, start);
+    this.#starting.add(starting);
+    try {
+      await starting;
+    } finally {
+      this.#starting.delete(starting);
+    }
   }
 
   /** The process id, for people. */
@@ -73,9 +83,24 @@ export class Supervisor {
     await end(running.child);
   }
 
-  /** Ends all processes. */
+  /** Ends all processes for good, also those that are only being started; none is started after this. */
   async stopAll(): Promise<void> {
+    this.#stopped = true;
     await Promise.all([...this.#running.keys()].map((name) => this.stop(name)));
+    await Promise.allSettled(this.#starting);
+  }
+
+  async #start(name: string, start: StartProcess): Promise<void> {
+    const stopped = () => new CliError(`${name} is not started: everything is being stopped`);
+    if (this.#stopped) throw stopped();
+    const child = await this.#spawn(name, start);
+    if (this.#stopped) {
+      await end(child);
+      throw stopped();
+    }
+    const running: Running = { name, child, stopping: new AbortController() };
+    this.#running.set(name, running);
+    this.#watch(running, start);
   }
 
   async #spawn(name: string, start: StartProcess): Promise<ChildProcess> {
