@@ -30,7 +30,12 @@ export function cliErrorOf(thrown: unknown, what?: string): CliError {
   if (thrown instanceof CliError) return thrown;
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const code: unknown = 'code' in error ? error.code : undefined;
-  const text = 'details' in error && typeof error.details === 'string' ? error.details : error.message;
+  const details = 'details' in error && typeof error.details === 'string' ? error.details : error.message;
+  // What grpc-js puts around the reason why a socket could not be reached says nothing to people.
+  const text = details.replace(
+    /^No connection established\. Last error: (?:Error: )?|\.?\s*Resolution note:\s*$/g,
+    '',
+  );
   const from = what === undefined ? '' : `${what}: `;
   switch (code) {
     case status.NOT_FOUND:
@@ -44,7 +49,7 @@ export function cliErrorOf(thrown: unknown, what?: string): CliError {
     case status.DEADLINE_EXCEEDED:
       return new CliError(`${from}does not answer (${text})`, {
         exitCode: ExitCode.unavailable,
-        hint: 'is it running? Name its socket with --socket, or start a mesh with `svid up`',
+        hint: 'is it running? Name its socket with --socket (svid run: --agent-socket), or start a mesh with `svid up`',
         cause: error,
       });
     case 'ERR_CONFIG':

@@ -1,7 +1,10 @@
 // svid: one command line for everything. Each command is a file, loaded when it is used.
 import { Command, CommanderError, Option } from 'commander';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { cliErrorOf, ExitCode } from './errors.ts';
 import { note, print } from './output.ts';
+import { PACKAGE_FOLDER } from './runtimes.ts';
 import { VERSION } from './version.ts';
 
 const EXIT_CODES = `
@@ -13,7 +16,11 @@ export function createProgram(): Command {
     .description('SPIFFE identity and a zero-trust mesh: an identity server, a workload agent, edge proxies.')
     .version(VERSION)
     .showHelpAfterError('(--help shows the options and an example)')
-    .configureOutput({ writeOut: print, writeErr: (text) => process.stderr.write(text) })
+    .configureOutput({
+      writeOut: print,
+      writeErr: (text) => process.stderr.write(text),
+      outputError: (text, write) => write(`svid: ${text}`),
+    })
     .addHelpText('after', EXIT_CODES);
   addUp(program);
   addPrograms(program);
@@ -194,7 +201,15 @@ function addWorkloadCommands(program: Command): void {
     .action(async (options) => (await import('./commands/x509.ts')).watch(options));
 }
 
+// npm runs a script in the folder of its package; files that were typed are meant from where npm was called.
+function returnToCaller(): void {
+  const { INIT_CWD: caller, npm_package_json: manifest } = process.env;
+  const ours = manifest === join(PACKAGE_FOLDER, 'package.json') && process.cwd() === PACKAGE_FOLDER;
+  if (ours && caller !== undefined && existsSync(caller)) process.chdir(caller);
+}
+
 async function main(): Promise<void> {
+  returnToCaller();
   const program = createProgram();
   overrideExit(program);
   try {

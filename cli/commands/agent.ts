@@ -34,7 +34,7 @@ export async function list(options: { socket?: string; output: OutputFormat }): 
     idText(agent.id),
     agent.attestationType,
     agent.banned ? 'banned' : timeOf(agent.x509svidExpiresAt),
-    agent.x509svidSerialNumber,
+    BigInt(agent.x509svidSerialNumber || '0').toString(16),
   ]);
   if (rows.length > 0) print(table([['SPIFFE ID', 'ATTESTATION', 'EXPIRES', 'SERIAL'], ...rows]));
 }

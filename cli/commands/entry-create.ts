@@ -51,6 +51,7 @@ const entryFileSchema = z.strictObject({
 });
 
 export async function create(options: CreateOptions): Promise<void> {
+  refuseBoth(options);
   const entries = options.file === undefined ? [entryOf(options)] : await entriesOfFile(options.file);
   const socket = serverSocket(options.socket);
   using client = localClient(socket);
@@ -71,6 +72,24 @@ export async function create(options: CreateOptions): Promise<void> {
     note(`svid: error: ${idText(id)}: ${result.status?.message}`);
   }
   if (failed > 0) throw new CliError(`${failed} of ${entries.length} entries could not be created`);
+}
+
+// The help says that --file excludes the rest: what was typed beside it would be lost without a word.
+function refuseBoth({ file, socket: _socket, output: _output, ...others }: CreateOptions): void {
+  if (file !== undefined && Object.keys(others).length > 0) {
+    throw new CliError('--file excludes the options that describe an entry', {
+      exitCode: ExitCode.usage,
+      hint: 'write them into the file, or leave --file out',
+    });
+  }
+}
+
+async function readEntryFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CliError(`${file}: cannot be read: ${(error as Error).message}`, { exitCode: ExitCode.usage });
+  }
 }
 
 function entryOf(options: CreateOptions): EntryInit {
@@ -101,9 +120,15 @@ function entryOf(options: CreateOptions): EntryInit {
 }
 
 async function entriesOfFile(file: string): Promise<EntryInit[]> {
-  const content = file === '-' ? await text(process.stdin) : await readFile(file, 'utf8');
+  const content = file === '-' ? await text(process.stdin) : await readEntryFile(file);
   // A list alone is as good as a document with `entries`.
-  const bare: unknown = parse(content);
+  let bare: unknown;
+  try {
+    bare = parse(content);
+  } catch (error) {
+    const [what] = (error as Error).message.split('\n');
+    throw new CliError(`${file === '-' ? 'standard input' : file}: ${what}`, { exitCode: ExitCode.usage });
+  }
   const document = Array.isArray(bare) ? JSON.stringify({ entries: bare }) : content;
   return parseConfig(entryFileSchema, document, file === '-' ? 'standard input' : file).entries.map(
     (entry) => ({

@@ -29,7 +29,7 @@ export async function run(command: string[], options: { as: string; agentSocket?
     await client.unary(Launch.method.register, { pid, startTime, name: options.as }, { timeout: 10_000 });
   } catch (error) {
     child.kill('SIGKILL');
-    throw cliErrorOf(error, `the agent at ${socket} does not vouch for the name ${options.as}`);
+    throw cliErrorOf(error, `the agent at ${socket}, asked for the name ${options.as}`);
   }
   client.close();
   for (const signal of FORWARDED) process.on(signal, () => child.kill(signal));

@@ -83,18 +83,24 @@ export async function watch(options: CommonOptions): Promise<void> {
   const stop = () => controller.abort();
   process.once('SIGINT', stop).once('SIGTERM', stop);
   const endpoint = workloadApiEndpoint(options.socket);
+  let lastReason = '';
   const source = await X509Source.open({
     endpoint,
     signal: controller.signal,
     onEvent: (event) => {
       if (event.kind === 'updated') {
+        lastReason = '';
         const { id, serial, notAfter } = event.svid;
         if (options.output === 'json') print(`${JSON.stringify(summaryOf(event.svid))}\n`);
         else
           print(
             `${new Date().toISOString()}  ${id}  serial ${serial}  until ${new Date(notAfter).toISOString()}\n`,
           );
-      } else note(`${event.kind}: ${event.reason}`);
+      } else if (event.reason !== lastReason) {
+        // Tried again and again: said once.
+        lastReason = event.reason;
+        note(`${event.kind}: ${event.reason}; trying again until Ctrl-C`);
+      }
     },
   }).catch((error: unknown) => {
     if (controller.signal.aborted) return undefined;
