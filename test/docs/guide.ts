@@ -2,18 +2,16 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { SDK_EXPORTS, SDK_NAME } from '../../build/sdk-package.ts';
 import { root } from '../support/house-rules.ts';
 
-/** The parts of the SDK by their published names. */
-export const SUBPATHS: Readonly<Record<string, readonly string[]>> = {
-  'sigil/workload-api': ['sdk/workload-api/x509-source.ts'],
-  'sigil/tls': ['sdk/tls/index.ts'],
-  'sigil/fetch': ['sdk/fetch/index.ts'],
-  'sigil/hono': ['sdk/hono/index.ts'],
-  'sigil/grpc': ['sdk/grpc/credentials.ts', 'sdk/grpc/credentials-server.ts'],
-  'sigil/postgres': ['sdk/postgres/index.ts'],
-  'sigil/mysql': ['sdk/mysql/index.ts'],
-};
+/** The parts of the SDK by their published names, and the files whose exports they have. */
+export const SUBPATHS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  Object.entries(SDK_EXPORTS).map(([subpath, modules]) => [
+    subpath.replace('.', SDK_NAME),
+    modules.map((module) => `sdk/${module}`),
+  ]),
+);
 
 /** A guide's programs by file name, and what they print. */
 export interface Guide {
@@ -37,4 +35,9 @@ export function moduleOf(subpath: string): string {
   const files = SUBPATHS[subpath];
   if (files === undefined) throw new Error(`the guide imports ${subpath}, which is no part of the SDK`);
   return files.map((file) => `export * from '${pathToFileURL(join(root, file)).href}';\n`).join('');
+}
+
+/** The file beside the programs that has that module. */
+export function fileOf(subpath: string): string {
+  return `modules/${subpath.replace(/\W+/g, '-')}.ts`;
 }

@@ -11,7 +11,7 @@ import { SuiteWorkloadApi } from '../runtime/workload-api.ts';
 import { testAuthority, type TestAuthority } from '../support/authority.ts';
 import { eventually } from '../support/eventually.ts';
 import { root } from '../support/house-rules.ts';
-import { moduleOf, readGuide, SUBPATHS, type Guide } from './guide.ts';
+import { fileOf, moduleOf, readGuide, SUBPATHS, type Guide } from './guide.ts';
 
 const RUNTIMES = ['node', 'bun', 'deno'] as const;
 const PORTS = ['8443', '50051', '5432'];
@@ -35,11 +35,11 @@ describe.skipIf('Bun' in globalThis)('docs/guides/sdk.md', { timeout: 30_000 }, 
       apis.set(name, await SuiteWorkloadApi.start({ svid, bundle: [authority] }));
     }
     // Outside node_modules, since Node strips no types there: the published names become files beside the programs.
-    await mkdir(join(folder, 'sigil'));
+    await mkdir(join(folder, 'modules'));
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
     await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
     for (const subpath of Object.keys(SUBPATHS))
-      await writeFile(join(folder, `${subpath}.ts`), moduleOf(subpath));
+      await writeFile(join(folder, fileOf(subpath)), moduleOf(subpath));
     for (const [name, program] of guide.programs) await writeFile(join(folder, name), prepared(program));
   });
   afterEach(async () => {
@@ -55,8 +55,8 @@ describe.skipIf('Bun' in globalThis)('docs/guides/sdk.md', { timeout: 30_000 }, 
 
   const prepared = (program: string) =>
     PORTS.reduce((text, port) => text.replaceAll(port, String(ports.get(port))), program).replaceAll(
-      /from '(sigil\/[\w-]+)'/g,
-      "from './$1.ts'",
+      /from '(@sigil\/[^']+)'/g,
+      (_all, subpath: string) => `from './${fileOf(subpath)}'`,
     );
 
   function start(runtime: Runtime, name: string, identity: string) {
@@ -166,7 +166,7 @@ describe.skipIf('Bun' in globalThis)('docs/guides/sdk.md', { timeout: 30_000 }, 
 async function readTable(): Promise<string[]> {
   const { readFile } = await import('node:fs/promises');
   const text = await readFile(join(root, 'docs/guides/sdk.md'), 'utf8');
-  return [...text.matchAll(/^\| `(sigil\/[\w-]+)` +\| +\d+ +\| +\d+ +\|$/gm)].map((match) => match[1]!);
+  return [...text.matchAll(/^\| `(@sigil\/sdk[\w/-]*)` +\| +\d+ +\| +\d+ +\|$/gm)].map((match) => match[1]!);
 }
 
 function answers(port: number): Promise<boolean> {
