@@ -17,7 +17,7 @@ function serialOf(port: number): Promise<string> {
 }
 
 test('new connections see a new certificate, and those that stand go on', async () => {
-  await using server = await startTestServer({ config: { default_x509_svid_ttl: '1s' } });
+  await using server = await startTestServer({ config: { default_x509_svid_ttl: '3s' } });
   const client = await server.connect();
   await client.unary(Bundle.method.getBundle, {});
   const first = await serialOf(server.server.port);

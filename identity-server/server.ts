@@ -2,29 +2,37 @@
 import { join } from 'node:path';
 import { nodeAttestorServers } from '../attestors/node/server-catalog.ts';
 import { makePrivateFolder } from '../daemon/files.ts';
+import { RpcError } from '../daemon/grpc/rpc-error.ts';
 import { GrpcServer } from '../daemon/grpc/server.ts';
 import { listenTls } from '../daemon/grpc/tls-listener.ts';
 import { listenGrpcUnix } from '../daemon/grpc/unix-listener.ts';
 import { openDiskKeyManager } from '../daemon/key-manager/disk.ts';
 import type { Logger } from '../daemon/log.ts';
+import { delay } from '../sdk/backoff.ts';
 import type { X509BundleSource } from '../sdk/bundle/x509-bundle.ts';
 import { trustDomainOf } from '../sdk/spiffe-id.ts';
+import { createAudit } from './api/audit.ts';
 import type { Caller } from './api/caller.ts';
 import { createGuard } from './api/guard.ts';
 import { requestLog } from './api/request-log.ts';
+import { createThrottle, type RateLimits } from './api/rate-limits.ts';
 import { addServices } from './api/services.ts';
 import { ServerSvid, serverIdOf } from './ca/server-svid.ts';
 import { taintOf } from './ca/bundle-changes.ts';
-import { openCertificateAuthority } from './ca/certificate-authority.ts';
+import { openCertificateAuthority, type CertificateAuthority } from './ca/certificate-authority.ts';
 import type { IdentityServerConfig } from './config.ts';
-import { openRegistry } from './entry/registry.ts';
+import { openRegistry, type Registry } from './entry/registry.ts';
 import { startMaintenance } from './maintenance.ts';
-import { openSqliteStore } from './store/sqlite/sqlite-store.ts';
+import { openServerName } from './server-name.ts';
+import { StoreUnavailableError } from './store/errors.ts';
+import { openStore } from './store/open-store.ts';
 
 /** What a server needs besides its configuration. */
 export interface IdentityServerOptions {
   readonly log: Logger;
   readonly now?: () => number;
+  /** Ends the wait of a server that joins others. */
+  readonly signal?: AbortSignal;
 }
 
 /** A server that is up. */
@@ -42,6 +50,9 @@ const REFRESH_HINT = 300;
 /** Only the owner of the process may administer it; give others a group and a folder of their own to change that. */
 const SOCKET_MODE = 0o600;
 
+// Milliseconds between two looks at whether a new authority may sign.
+const LOOK_INTERVAL = 200;
+
 /**
  * Starts the server.
  *
@@ -49,15 +60,27 @@ const SOCKET_MODE = 0o600;
  */
 export async function startIdentityServer(
   config: IdentityServerConfig,
-  { log, now = Date.now }: IdentityServerOptions,
+  { log, now = Date.now, signal }: IdentityServerOptions,
 ): Promise<IdentityServer> {
   const { trust_domain: trustDomain, data_dir: folder, ca_key_type: keyType } = config;
   await using started = new AsyncDisposableStack();
   await makePrivateFolder(folder);
-  const store = started.use(await openSqliteStore({ folder, trustDomain }));
+  const store = started.use(await openStore({ database: config.database, folder, trustDomain }));
   const keys = await openDiskKeyManager(join(folder, 'keys.json'));
-  const ca = await openCertificateAuthority({ ...authorityOptions(config), keys, store, log, now });
-  const registry = started.use(await openRegistry({ store, serverId: serverIdOf(trustDomain), now }));
+  // The only server of its database needs no name.
+  const server = config.database.type === 'sqlite' ? '' : await openServerName(folder);
+  const ca = await openCertificateAuthority({ ...authorityOptions(config), server, keys, store, log, now });
+  const registry = started.use(
+    await openRegistry({
+      store,
+      serverId: serverIdOf(trustDomain),
+      maxStaleness: config.max_staleness,
+      log,
+      now,
+    }),
+  );
+  started.defer(followJournal(registry, ca, log));
+  await authoritiesReady(ca, { log, signal });
 
   const svid = new ServerSvid({
     trustDomain,
@@ -70,7 +93,8 @@ export async function startIdentityServer(
 
   const grpc = new GrpcServer<Caller>({
     log,
-    guard: createGuard({ registry, store, now }),
+    guard: createGuard({ registry, store, adminIds: new Set(config.admin_ids), now }),
+    translate: (thrown) => unavailable(thrown, log),
     onCall: requestLog(log),
     // Without an SVID one can attest and fetch the bundle: small messages, soon done.
     isStranger: (caller) => caller.kind === 'tls' && caller.svid === undefined,
@@ -89,6 +113,11 @@ export async function startIdentityServer(
     defaultX509SvidTtl: config.default_x509_svid_ttl,
     defaultJwtSvidTtl: config.default_jwt_svid_ttl,
     refreshHint: REFRESH_HINT,
+    ownSvid: () => svid.current,
+    layers: {
+      throttle: createThrottle(rateLimits(config)),
+      audit: config.audit_log ? createAudit(log) : undefined,
+    },
     log,
     now,
   });
@@ -124,12 +153,43 @@ export async function startIdentityServer(
   };
 }
 
+// A restored database knows another past of the authorities than this server does.
+function followJournal(registry: Registry, ca: CertificateAuthority, log: Logger): () => void {
+  return registry.subscribe(({ reset }) => {
+    if (!reset) return;
+    ca.reload().catch((err: unknown) =>
+      log.error({ err }, 'the authorities could not be read anew; restart the server'),
+    );
+  });
+}
+
+// A server that joins others is of no use before it can sign, and its own certificate would be trusted by nobody.
+async function authoritiesReady(
+  ca: CertificateAuthority,
+  { log, signal }: Pick<IdentityServerOptions, 'log' | 'signal'>,
+): Promise<void> {
+  if (ca.isReady) return;
+  log.info('waiting for agents to learn of the new authorities (authority_publish_delay)');
+  while (!ca.isReady) {
+    await delay(LOOK_INTERVAL, signal);
+    signal?.throwIfAborted();
+    await ca.tick();
+  }
+}
+
+function unavailable(thrown: unknown, log: Logger): RpcError | undefined {
+  if (!(thrown instanceof StoreUnavailableError)) return undefined;
+  log.warn({ err: thrown }, 'a call was answered with UNAVAILABLE');
+  return new RpcError('UNAVAILABLE', thrown.message);
+}
+
 /** The settings of the authorities. */
 function authorityOptions(config: IdentityServerConfig) {
   const { ca_key_type: keyType, experimental } = config;
   return {
     trustDomain: config.trust_domain,
     ttl: config.ca_ttl,
+    publishDelay: config.authority_publish_delay,
     keyType,
     ...(!config.disable_jwt_svids && {
       jwt: { keyType: config.jwt_key_type ?? keyType, issuer: config.jwt_issuer },
@@ -138,6 +198,11 @@ function authorityOptions(config: IdentityServerConfig) {
       wit: { keyType: experimental.wit_key_type ?? keyType, issuer: experimental.wit_issuer },
     }),
   };
+}
+
+function rateLimits({ rate_limits: limits }: IdentityServerConfig): RateLimits {
+  const { attestation, signing, key_publishing: keyPublishing, status } = limits;
+  return { attestation, signing, keyPublishing, status };
 }
 
 // Callers are of this trust domain, or of one that an administrator by configuration is of: nobody else from abroad has

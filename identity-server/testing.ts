@@ -65,6 +65,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     trust_domain: TRUST_DOMAIN,
     data_dir: join(folder, 'data'),
     listen: '127.0.0.1:0',
+    // Tests come from one address.
+    rate_limits: { attestation: 0, signing: 0 },
     ...options.config,
   });
   const server = stack.use(await startIdentityServer(config, { log, now: options.now }));

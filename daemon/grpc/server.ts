@@ -24,6 +24,7 @@ import {
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { randomUUID } from 'node:crypto';
 import { once, type EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { serviceDefinition } from '../../sdk/grpc/service.ts';
@@ -37,6 +38,8 @@ export interface CallContext<Caller> {
   /** `/package.Service/Method`. */
   readonly path: string;
   readonly metadata: Metadata;
+  /** By which every log line about this call, and an answer that it failed, can be found. */
+  readonly requestId: string;
   /** Aborts when the call is cancelled or its connection ends. */
   readonly signal: AbortSignal;
 }
@@ -78,6 +81,8 @@ export interface GrpcServerOptions<Caller> {
   readonly strangerLimits?: GrpcLimits;
   /** Whether nothing is known of a caller. */
   readonly isStranger?: (caller: Caller) => boolean;
+  /** What an error that a handler threw means to callers; undefined: nothing that is their business. */
+  readonly translate?: (thrown: unknown) => RpcError | undefined;
   /** Called after each call, for logs. */
   readonly onCall?: (context: CallContext<Caller>, code: string, milliseconds: number) => void;
 }
@@ -188,7 +193,8 @@ export class GrpcServer<Caller> {
     const judge = async (metadata: Metadata): Promise<RpcError | undefined> => {
       const caller = this.#callers.get(call.getPeer());
       if (caller === undefined) return new RpcError('UNAVAILABLE', 'the connection is closing');
-      const context = { caller, path, metadata, signal: controller.signal };
+      const { signal } = controller;
+      const context = { caller, path, metadata, requestId: randomUUID(), signal };
       const started = performance.now();
       try {
         await this.#options.guard?.(context);
@@ -264,7 +270,9 @@ export class GrpcServer<Caller> {
     const caller = this.#callers.get(call.getPeer());
     const path = call.getPath();
     if (caller === undefined) return new RpcError('UNAVAILABLE', 'the connection is closing');
-    const context: CallContext<Caller> = { caller, path, metadata: call.metadata, signal: controller.signal };
+    const { signal } = controller;
+    const requestId = randomUUID();
+    const context: CallContext<Caller> = { caller, path, metadata: call.metadata, requestId, signal };
     const started = performance.now();
     let error: RpcError | undefined;
     try {
@@ -282,9 +290,15 @@ export class GrpcServer<Caller> {
   #errorOf(thrown: unknown, context: CallContext<Caller>): RpcError {
     if (thrown instanceof RpcError) return thrown;
     if (context.signal.aborted) return new RpcError('CANCELLED', 'the call was cancelled');
+    const translated = this.#options.translate?.(thrown);
+    if (translated !== undefined) return translated;
     // The cause is for the operator; on the wire it would tell strangers about our insides.
-    this.#options.log.error({ err: thrown, path: context.path }, 'a call failed unexpectedly');
-    return new RpcError('INTERNAL', 'internal error; the log of the program that answered has the cause');
+    const { path, requestId } = context;
+    this.#options.log.error({ err: thrown, path, request_id: requestId }, 'a call failed unexpectedly');
+    return new RpcError(
+      'INTERNAL',
+      `internal error; the log of the program that answered has the cause (request ${requestId})`,
+    );
   }
 }
 

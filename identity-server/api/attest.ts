@@ -12,7 +12,7 @@ import { serverIdOf } from '../ca/server-svid.ts';
 import { isBanned } from '../entry/filter.ts';
 import { selectorKey } from '../entry/similarity.ts';
 import type { AttestedNode, NewNode } from '../store/store.ts';
-import type { Context } from './caller.ts';
+import { noteForAudit, type Context } from './caller.ts';
 import { svidMessage } from './convert.ts';
 import { publicKeyInfoOfCsr } from './csr.ts';
 import type { ServiceOptions } from './services.ts';
@@ -30,6 +30,7 @@ export async function* attestAgent(
   const { trustDomain, registry, store, ca, log } = options;
   const steps = requests[Symbol.asyncIterator]();
   const { type, payload, csr } = paramsOf(await nextStep(steps));
+  noteForAudit(context, { node_attestor_type: type.slice(0, 64) });
   const attestor = options.nodeAttestors.get(type);
   if (attestor === undefined) {
     throw new RpcError('FAILED_PRECONDITION', `error getting node attestor: unknown type ${quoted(type)}`);
@@ -46,6 +47,7 @@ export async function* attestAgent(
   const { agentPath, selectors, canReattest } = step.value;
   const id = spiffeIdOf(trustDomain, agentPath);
   if (id === serverIdOf(trustDomain)) throw new Error(`the attestor ${type} gave a node the server's own ID`);
+  noteForAudit(context, { agent_id: id });
   const svid = await ca.signX509({ id, publicKeyInfo, ttl: options.agentTtl });
   const node: NewNode = {
     id,

@@ -6,37 +6,67 @@ import {
   PermissionDeniedDetailsSchema,
   type PermissionDeniedDetails_Reason as Reason,
 } from '../../sdk/api/gen/spire/api/types/status_pb.ts';
+import { trustDomainOf, type SpiffeId } from '../../sdk/spiffe-id.ts';
 import type { VerifiedX509Svid } from '../../sdk/x509-svid/verify.ts';
 import type { Registry } from '../entry/registry.ts';
 import type { Store } from '../store/store.ts';
 import { activated, checkAgent } from './agent-check.ts';
-import { AUTHORIZATION, isAllowed } from './authorization.ts';
-import type { Caller } from './caller.ts';
+import { AUTHORIZATION, type CallerClass } from './authorization.ts';
+import { noteAuthorization, type Authorization, type Caller } from './caller.ts';
 
 /** Options of {@link createGuard}. */
 export interface GuardOptions {
-  readonly registry: Pick<Registry, 'node' | 'hasRole' | 'catchUp'>;
+  readonly registry: Pick<Registry, 'node' | 'hasRole' | 'catchUp' | 'bundles'>;
   readonly store: Pick<Store, 'updateNode'>;
+  /** IDs that are administrators by configuration. */
+  readonly adminIds: ReadonlySet<SpiffeId>;
   readonly now: () => number;
 }
 
 export function createGuard(options: GuardOptions): Guard<Caller> {
-  return async ({ path, caller }) => {
-    if (AUTHORIZATION.get(path) === undefined) throw denied(path);
-    if (isAllowed(path, 'any')) return;
+  return async (context) => {
+    const { path, caller } = context;
+    const allowed = AUTHORIZATION.get(path);
+    if (allowed === undefined) throw denied(path);
+    if (allowed.includes('any')) return;
     if (caller.kind === 'local') {
-      if (isAllowed(path, 'local')) return;
-      throw denied(path);
+      if (!allowed.includes('local')) throw denied(path);
+      noteAuthorization(context, { as: 'local', via: 'transport' });
+      return;
     }
-    const { svid } = caller;
-    if (svid === undefined) throw denied(path);
-    const current = options.now() <= svid.pathNotAfter;
-    for (const role of ['admin', 'downstream'] as const) {
-      if (current && isAllowed(path, role) && options.registry.hasRole(svid.id, role)) return;
+    // Services for the local socket alone do not exist elsewhere, not even for administrators.
+    if (allowed.length === 1 && allowed[0] === 'local') {
+      throw new RpcError('UNIMPLEMENTED', `unknown service ${path.split('/')[1]}`);
     }
-    if (!isAllowed(path, 'agent')) throw denied(path);
-    await expectAgent(path, svid, options);
+    if (caller.svid === undefined) throw denied(path);
+    const grounds = await groundsOf(path, caller.svid, allowed, options);
+    noteAuthorization(context, grounds);
   };
+}
+
+async function groundsOf(
+  path: string,
+  svid: VerifiedX509Svid,
+  allowed: readonly CallerClass[],
+  options: GuardOptions,
+): Promise<Authorization> {
+  const { registry, adminIds, now } = options;
+  // A connection may outlive what it was opened with: the SVID, and the trust in who signed it.
+  if (!registry.bundles.isTrusted(trustDomainOf(svid.id), svid.authority)) {
+    throw new RpcError(
+      'UNAUTHENTICATED',
+      'the authority that signed the client certificate is not trusted any more',
+    );
+  }
+  if (now() <= svid.pathNotAfter) {
+    if (allowed.includes('admin') && adminIds.has(svid.id)) return { as: 'admin', via: 'config' };
+    for (const role of ['admin', 'downstream'] as const) {
+      if (allowed.includes(role) && registry.hasRole(svid.id, role)) return { as: role, via: 'entries' };
+    }
+  }
+  if (!allowed.includes('agent')) throw denied(path);
+  await expectAgent(path, svid, options);
+  return { as: 'agent', via: 'datastore' };
 }
 
 async function expectAgent(path: string, svid: VerifiedX509Svid, options: GuardOptions): Promise<void> {
