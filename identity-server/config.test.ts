@@ -17,6 +17,9 @@ describe('identity-server.yaml', () => {
       ca_key_type: 'ec-p256',
       default_x509_svid_ttl: 3_600_000,
       agent_ttl: 3_600_000,
+      database: { type: 'sqlite', max_connections: 10 },
+      max_staleness: 3_600_000,
+      authority_publish_delay: 30_000,
       log_level: 'info',
       admin_ids: [],
       audit_log: false,
@@ -31,6 +34,11 @@ describe('identity-server.yaml', () => {
     ['listen: "[::1]:0"', { listen: { address: '::1', port: 0 } }],
     ['listen: localhost:1', { listen: { address: 'localhost', port: 1 } }],
     ['socket_path: /run/a.sock', { socket_path: '/run/a.sock' }],
+    [
+      'database: { type: postgres, url: "postgres://sigil@db.example.org/identities" }',
+      { database: { type: 'postgres', host: 'db.example.org', user: 'sigil', name: 'identities' } },
+    ],
+    ['database: { type: mysql, host: db, user: u, name: n, tls: off }', { database: { tls: 'off' } }],
     ['ca_ttl: 1h30m', { ca_ttl: 5_400_000 }],
   ])('reads %s', (line, expected) => {
     expect(parse(MINIMAL + line)).toMatchObject(expected);
@@ -39,6 +47,16 @@ describe('identity-server.yaml', () => {
   test.each([
     ['listen: 8081', 'server.yaml:3:1: listen: '],
     ['listen: host:99999', 'listen: the port 99999 is larger than 65535'],
+    ['database: { type: postgres, host: db }', 'database.user: is needed for type postgres'],
+    ['database: { host: db }', 'database.host: does not go with type sqlite'],
+    [
+      'database: { type: mysql, url: "postgres://a@b/c" }',
+      'database.url: must be mysql://user@host:port/name',
+    ],
+    ['database: { type: postgres, url: "postgres://a:b@c/d" }', 'database.url: must not hold a password'],
+    ['database: { type: postgres, url: "postgres://a@c/d", host: e }', 'database.host: is in url already'],
+    ['database: { type: postgres, url: "postgres://a@c/d", tls: { cert_file: x } }', 'come together'],
+    ['max_staleness: 0s', 'max_staleness: must be at least 1s'],
     ['ca_ttl: 1s', 'ca_ttl: must be at least 30s'],
     ['agent_ttl: 0s', 'agent_ttl: must be at least 1s'],
     ['ca_key_type: dsa', 'server.yaml:3:1: ca_key_type: '],
@@ -49,7 +67,7 @@ describe('identity-server.yaml', () => {
 
   test('describes every key for the reference', () => {
     const { properties } = z.toJSONSchema(identityServerConfigSchema, { io: 'input' });
-    expect(Object.keys(properties!)).toHaveLength(17);
+    expect(Object.keys(properties!)).toHaveLength(20);
     for (const [key, schema] of Object.entries(properties!)) {
       expect(`${key}: ${(schema as { description?: string }).description}`).toMatch(/\.$/);
     }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { durationSchema } from '../daemon/config.ts';
 import { LOG_LEVELS } from '../daemon/log.ts';
+import { databaseSchema } from './store/database-config.ts';
 import { parseSpiffeId, parseTrustDomain, type SpiffeId, type TrustDomain } from '../sdk/spiffe-id.ts';
 
 /** Where a program listens. */
@@ -96,6 +97,15 @@ export const identityServerConfigSchema = z
       .describe(
         'Folder of the database and the keys. It is made if it is missing; only its owner may enter it.',
       ),
+    database: databaseSchema.prefault({}).describe('Where entries, agents and authorities are kept.'),
+    max_staleness: atLeast(durationSchema('1h'), 1_000).describe(
+      'How long agents are served from memory while the database cannot be reached; then no more, since a revocation may ' +
+        'have been missed.',
+    ),
+    authority_publish_delay: durationSchema('30s').describe(
+      'How long a server that joins others waits before it signs, so that every agent has its certificate first. ' +
+        'Agents ask every 5 seconds, unless they are set to something else.',
+    ),
     listen: listenSchema
       .prefault('0.0.0.0:8081')
       .describe(

@@ -21,7 +21,7 @@ export async function runIdentityServer(
   config: IdentityServerConfig,
   { signal, log }: { readonly signal: AbortSignal; readonly log: Logger },
 ): Promise<void> {
-  await using server = await startIdentityServer(config, { log });
+  await using server = await startIdentityServer(config, { log, signal });
   log.info(
     {
       address: `${config.listen.address}:${server.port}`,

@@ -27,13 +27,25 @@ const KEPT_CHANGES = 100_000;
 /** Starts the timers; the returned function stops them. A failure is logged and tried again at the next turn. */
 export function startMaintenance(options: MaintenanceOptions): () => void {
   const every = (interval: number, what: string, run: () => Promise<void>) => {
-    const timer = setInterval(() => {
-      run().catch((err: unknown) => options.log.error({ err }, `${what} failed; it will be tried again`));
-    }, interval);
+    let running = false;
+    const turn = async () => {
+      // With the database gone a turn can take longer than until the next.
+      if (running) return;
+      running = true;
+      try {
+        await run();
+      } catch (err) {
+        options.log.error({ err }, `${what} failed; it will be tried again`);
+      } finally {
+        running = false;
+      }
+    };
+    const timer = setInterval(() => void turn(), interval);
     return () => clearInterval(timer);
   };
   const stops = [
-    every(options.rotationInterval, 'rotation', () => rotate(options)),
+    every(options.rotationInterval, 'rotation of authorities', () => options.ca.tick()),
+    every(options.rotationInterval, "rotation of the server's SVID", () => renewServerSvid(options)),
     every(PRUNE_INTERVAL, 'pruning', () => prune(options)),
   ];
   return () => {
@@ -41,9 +53,8 @@ export function startMaintenance(options: MaintenanceOptions): () => void {
   };
 }
 
-/** Rotates what is due. */
-export async function rotate({ ca, svid, listener, log }: MaintenanceOptions): Promise<void> {
-  await ca.tick();
+// Apart from the authorities, which need the database: agents must find a valid certificate while it is gone.
+async function renewServerSvid({ svid, listener, log }: MaintenanceOptions): Promise<void> {
   if (!svid.isDue) return;
   listener.setIdentity(await svid.renew());
   log.debug('renewed the SVID of the server');
@@ -59,9 +70,11 @@ export async function prune({
   const seconds = Math.floor(now() / 1_000);
   const expired = [...registry.entries.all()].filter((entry) => isExpired(entry, seconds));
   if (expired.length > 0) {
-    await store.deleteEntries(expired.map(({ id }) => id));
+    const deleted = await store.deleteEntries(expired.map(({ id }) => id));
     await registry.catchUp();
-    for (const { id, spiffeId } of expired) {
+    for (const [index, { id, spiffeId }] of expired.entries()) {
+      // Another server may have been faster.
+      if (deleted[index] !== true) continue;
       log.info({ entry_id: id, spiffe_id: spiffeId }, 'pruned an expired registration entry');
     }
   }

@@ -52,6 +52,8 @@ export interface AuthoritySlotsOptions {
   readonly keys: KeyManager;
   readonly keyType: KeyType;
   readonly ttl: number;
+  /** How long an authority must have been in the bundle before it signs, where other servers sign meanwhile. */
+  readonly publishDelay: number;
   readonly store: Pick<Store, 'authorities' | 'updateAuthorities'>;
   readonly log: Logger;
   readonly now: () => number;
@@ -68,6 +70,8 @@ export class AuthoritySlots<Signer> {
   readonly #options: AuthoritySlotsOptions;
   #slots: Slots = { active: undefined, other: undefined };
   #active: ActiveAuthority<Signer> | undefined;
+  /** Until when other servers' authorities are good; agents can live on those. */
+  #othersUntil = -Infinity;
   #running: Promise<unknown> = Promise.resolve();
 
   constructor(rules: KindRules<Signer>, options: AuthoritySlotsOptions) {
@@ -89,8 +93,14 @@ export class AuthoritySlots<Signer> {
   async load(): Promise<void> {
     const { records, bundle } = await this.#options.store.authorities();
     const trusted = records.filter(({ kind, id }) => taintOf(bundle, kind, id) !== undefined);
+    this.#noteOthers(trusted);
     this.#slots = slotsOf(trusted, this.#owner);
     this.#active = this.#adopt(this.#slots.active);
+  }
+
+  /** Looks at the journal again, after it changed in other ways than by this server alone. */
+  reload(): Promise<void> {
+    return this.#exclusively(() => this.load());
   }
 
   /** Does whatever is due: prepares, activates. */
@@ -102,7 +112,8 @@ export class AuthoritySlots<Signer> {
         const step = nextStep(this.#active?.record, next, this.#options.now());
         if (step === 'none') return;
         if (step === 'prepare') await this.#prepare();
-        else await this.#activate(next!);
+        else if (this.#isKnown(next!)) await this.#activate(next!);
+        else return;
       }
     });
   }
@@ -226,6 +237,21 @@ export class AuthoritySlots<Signer> {
     this.#options.log.info({ authority_id: next.id, slot: next.slot }, `${this.#rules.name} activated`);
   }
 
+  // Whether every agent that follows the bundle has had the time to learn of an authority. Where nobody else signs,
+  // waiting would help no one.
+  #isKnown(next: AuthorityRecord): boolean {
+    const now = this.#options.now();
+    return now >= this.#othersUntil || now >= next.issuedAt + this.#options.publishDelay;
+  }
+
+  #noteOthers(records: readonly AuthorityRecord[]): void {
+    const { kind, server } = this.#owner;
+    const others = records.filter(
+      (record) => record.kind === kind && record.server !== server && record.status === 'active',
+    );
+    this.#othersUntil = Math.max(-Infinity, ...others.map(({ notAfter }) => notAfter));
+  }
+
   #adopt(record: AuthorityRecord | undefined): ActiveAuthority<Signer> | undefined {
     if (record === undefined) return undefined;
     const signer = this.#rules.signer(record, this.#options.keys.key(this.#keyId(record.slot)));
@@ -240,6 +266,7 @@ export class AuthoritySlots<Signer> {
   async #save(change: (before: AuthorityState) => AuthorityState): Promise<void> {
     const { records } = await this.#options.store.updateAuthorities(change);
     this.#slots = slotsOf(records, this.#owner);
+    this.#noteOthers(records);
   }
 
   #isOwn(record: AuthorityRecord): boolean {

@@ -24,6 +24,8 @@ export interface CertificateAuthorityOptions {
   readonly keys: KeyManager;
   /** Lifetime of every authority. */
   readonly ttl: number;
+  /** How long a new authority waits before it signs, where other servers sign meanwhile. Default 0. */
+  readonly publishDelay?: number;
   readonly keyType: KeyType;
   /** Absent: there are no JWT-SVIDs. */
   readonly jwt?: { readonly keyType: KeyType; readonly issuer?: string };
@@ -94,13 +96,14 @@ export class CertificateAuthority {
   constructor(options: CertificateAuthorityOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    const { trustDomain, server = '', keys, ttl, store, log } = options;
+    const { trustDomain, server = '', keys, ttl, publishDelay = 0, store, log } = options;
     const slots = (keyType: KeyType): AuthoritySlotsOptions => ({
       trustDomain,
       server,
       keys,
       keyType,
       ttl,
+      publishDelay,
       store,
       log,
       now: this.#now,
@@ -111,8 +114,19 @@ export class CertificateAuthority {
   }
 
   /** The kinds of authority that this server has. */
-  get kinds(): readonly Pick<AuthoritySlots<unknown>, 'load' | 'tick'>[] {
+  get kinds(): readonly Pick<AuthoritySlots<unknown>, 'load' | 'reload' | 'tick' | 'active'>[] {
     return [this.x509, this.jwt, this.wit].filter((slots) => slots !== undefined);
+  }
+
+  /** Whether every kind of authority has a key that signs. A server that joins others has none at first. */
+  get isReady(): boolean {
+    return this.kinds.every(({ active }) => active !== undefined);
+  }
+
+  /** Looks at the journal again, after the database was restored, and does whatever is due. */
+  async reload(): Promise<void> {
+    for (const slots of this.kinds) await slots.reload();
+    await this.tick();
   }
 
   /** Does whatever is due: prepares, activates and prunes. */

@@ -53,13 +53,13 @@ export class AgentViews {
       }
     }
     if (before !== undefined) {
-      for (const view of [...(this.#byParent.get(before.parentId) ?? [])]) {
+      for (const view of this.#byParent.get(before.parentId) ?? []) {
         touched.add(view);
         this.#remove(view, before);
       }
     }
     if (after !== undefined) {
-      for (const view of [...(this.#byParent.get(after.parentId) ?? [])]) {
+      for (const view of this.#byParent.get(after.parentId) ?? []) {
         touched.add(view);
         this.#add(view, after, seconds);
       }
