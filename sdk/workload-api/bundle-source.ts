@@ -17,11 +17,12 @@ type Watcher<Message, Bundle> = StreamWatcher<Message, ReadonlyMap<TrustDomain, 
 
 /** The bundles of this workload's own and of federated trust domains. */
 export class BundleSource implements X509BundleSource, JwtBundleSource, AsyncDisposable {
-  readonly #listeners = new Listeners();
+  readonly #listeners: Listeners;
   readonly #x509: Watcher<X509BundlesResponse, X509Bundle>;
   readonly #jwt: Watcher<JWTBundlesResponse, JwtBundle>;
 
   private constructor(options: BundleSourceOptions) {
+    this.#listeners = new Listeners(options.signal);
     const changed = () => this.#listeners.tell();
     this.#x509 = new StreamWatcher(
       {

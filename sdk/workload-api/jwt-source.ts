@@ -27,7 +27,7 @@ export interface JwtSvidRequest extends JwtSvidQuery {
 
 /** The JWT profile of the Workload API, over one connection. */
 export class JwtSource implements JwtBundleSource, AsyncDisposable {
-  readonly #listeners = new Listeners();
+  readonly #listeners: Listeners;
   readonly #now: () => number;
   readonly #client: WorkloadApiClient;
   readonly #cache: JwtSvidCache;
@@ -36,6 +36,7 @@ export class JwtSource implements JwtBundleSource, AsyncDisposable {
 
   private constructor(options: JwtSourceOptions) {
     this.#now = options.now ?? Date.now;
+    this.#listeners = new Listeners(options.signal);
     this.#client = new WorkloadApiClient(options.endpoint);
     this.#cache = new JwtSvidCache(this.#now, (key, error) => {
       const denied = isDenied(error);

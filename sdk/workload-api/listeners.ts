@@ -3,7 +3,14 @@
 /** A set of listeners to one thing that changes. */
 export class Listeners {
   readonly #listeners = new Set<() => void>();
+  readonly #loops = new Set<() => void>();
   #closed = false;
+
+  /** @param signal Ends all loops when it aborts. */
+  constructor(signal?: AbortSignal) {
+    if (signal?.aborted) this.#closed = true;
+    signal?.addEventListener('abort', () => this.close(), { once: true });
+  }
 
   /** Calls `listener` after every change; the returned function ends that. */
   add(listener: () => void): () => void {
@@ -14,12 +21,13 @@ export class Listeners {
   /** Tells everyone. */
   tell(): void {
     for (const listener of this.#listeners) listener();
+    for (const changed of this.#loops) changed();
   }
 
-  /** Ends all loops. */
+  /** Ends all loops. Listeners are not called: nothing changed. */
   close(): void {
     this.#closed = true;
-    this.tell();
+    for (const changed of this.#loops) changed();
   }
 
   /**
@@ -29,10 +37,11 @@ export class Listeners {
   async *follow<T>(read: () => T, signal?: AbortSignal): AsyncGenerator<T, void, undefined> {
     let changed = true;
     let wake = () => {};
-    const remove = this.add(() => {
+    const onChange = () => {
       changed = true;
       wake();
-    });
+    };
+    this.#loops.add(onChange);
     const stop = () => wake();
     signal?.addEventListener('abort', stop, { once: true });
     try {
@@ -46,7 +55,7 @@ export class Listeners {
         await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {
-      remove();
+      this.#loops.delete(onChange);
       signal?.removeEventListener('abort', stop);
     }
   }

@@ -233,9 +233,12 @@ describe.each(CASES)('$name', ({ streams, open, states, read }) => {
     await eventually(() => seen.at(-1) !== before);
     controller.abort();
     await loop;
+    let told = 0;
+    source.onUpdate(() => told++);
     const ends = (async () => {
       for await (const _ of source.updates()) await source.close();
     })();
     await ends;
+    expect(told).toBe(0);
   });
 });

@@ -24,13 +24,14 @@ export interface WitSourceOptions extends SourceOptions {
 /** The WIT profile of the Workload API. */
 export class WitSource implements WitBundleSource, AsyncDisposable {
   readonly #options: WitSourceOptions;
-  readonly #listeners = new Listeners();
+  readonly #listeners: Listeners;
   readonly #svids: StreamWatcher<WITSVIDResponse, WitSvids>;
   readonly #bundles: StreamWatcher<WITBundlesResponse, ReadonlyMap<TrustDomain, WitBundle>>;
 
   private constructor(options: WitSourceOptions) {
     this.#options = options;
     const { experimental, id } = options;
+    this.#listeners = new Listeners(options.signal);
     const changed = () => this.#listeners.tell();
     this.#svids = new StreamWatcher(
       {

@@ -65,9 +65,13 @@ export function neverBackwards(
 ): { readonly context: X509Context; readonly kept: readonly X509Svid[] } {
   const source = x509BundleSet(next.bundles.values());
   const kept: X509Svid[] = [];
-  const newest = (svid: X509Svid): X509Svid => {
-    const known = held?.svids.find(({ id, hint }) => id === svid.id && hint === svid.hint);
-    if (known === undefined || !isOlder(svid, known)) return svid;
+  const isIn = ({ serial }: X509Svid) => next.svids.some((svid) => svid.serial === serial);
+  const newest = (svid: X509Svid, index: number): X509Svid => {
+    // Of several SVIDs of one name, the first is compared with the first, and so on.
+    const isSame = ({ id, hint }: X509Svid) => id === svid.id && hint === svid.hint;
+    const before = next.svids.slice(0, index).filter(isSame).length;
+    const known = held?.svids.filter(isSame)[before];
+    if (known === undefined || isIn(known) || !isOlder(svid, known)) return svid;
     try {
       verifyX509Svid(known.certificates, source, { now });
     } catch {
@@ -76,9 +80,8 @@ export function neverBackwards(
     kept.push(known);
     return known;
   };
-  const [first, ...others] = next.svids;
-  const svids = [newest(first), ...others.map(newest)] as const;
-  return { context: { svids: [...svids] as [X509Svid, ...X509Svid[]], bundles: next.bundles }, kept };
+  const svids = nonEmpty(next.svids.map(newest), 'SVIDs');
+  return { context: { svids, bundles: next.bundles }, kept };
 }
 
 // Issued earlier; or at the same second, which is what an authority's own beginning clamps to, with an earlier end.

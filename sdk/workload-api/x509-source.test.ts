@@ -140,6 +140,33 @@ describe('X509Source', () => {
     await eventually(() => source.current().serial === its.serial);
   });
 
+  it('keeps two SVIDs of one name apart', async () => {
+    const [a, b] = [
+      await authority.issue('/web', { notBefore: Date.now() - 100_000 }),
+      await authority.issue('/web', { notBefore: Date.now() - 200_000 }),
+    ];
+    const pair = [a, b].map((svid) => api.entryOf(svid));
+    api.pushTo('fetchX509SVID', { svids: pair });
+    const source = await open();
+    for (const svids of [pair, pair.toReversed()]) {
+      api.pushTo('fetchX509SVID', { svids });
+      await eventually(() => source.svids()[0]!.serial === (svids === pair ? a : b).serial);
+      expect(new Set(source.svids().map(({ serial }) => serial)).size).toBe(2);
+    }
+  });
+
+  it('ends its loops with the signal that it was opened with', async () => {
+    const controller = new AbortController();
+    api.push(await authority.issue('/web'));
+    const source = await X509Source.open({ endpoint: api.endpoint, signal: controller.signal });
+    sources.push(source);
+    for await (const svids of source.updates()) {
+      expect(svids).toHaveLength(1);
+      controller.abort();
+    }
+    expect(source.current().id).toBe('spiffe://example.org/web');
+  });
+
   it('a wait for the first SVID ends with its signal', async () => {
     const controller = new AbortController();
     const opening = X509Source.open({ endpoint: api.endpoint, signal: controller.signal });

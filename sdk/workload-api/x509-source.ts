@@ -26,13 +26,14 @@ export interface X509SourceOptions extends SourceOptions {
 /** The identities of this workload and the bundles to judge peers by, from FetchX509SVID. */
 export class X509Source implements X509BundleSource, AsyncDisposable {
   readonly #options: X509SourceOptions;
-  readonly #listeners = new Listeners();
+  readonly #listeners: Listeners;
   readonly #now: () => number;
   readonly #watcher: StreamWatcher<X509SVIDResponse, X509Context>;
 
   private constructor(options: X509SourceOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    this.#listeners = new Listeners(options.signal);
     this.#watcher = new StreamWatcher(
       {
         gives: 'an identity',

@@ -30,10 +30,12 @@ function headerOf(tag: number, length: number): Uint8Array {
   return Uint8Array.of(tag, 0x83, length >> 16, (length >> 8) & 0xff, length & 0xff);
 }
 
+/** A SEQUENCE of whole elements. */
 export function sequence(...content: readonly Uint8Array[]): Uint8Array {
   return element(Tag.sequence, ...content);
 }
 
+/** An OCTET STRING. */
 export function octetString(...content: readonly Uint8Array[]): Uint8Array {
   return element(Tag.octetString, ...content);
 }
@@ -43,6 +45,7 @@ export function bitString(content: Uint8Array): Uint8Array {
   return element(Tag.bitString, Uint8Array.of(0), content);
 }
 
+/** A BOOLEAN, in DER's one form of true and of false (X.690 11.1). */
 export function boolean(value: boolean): Uint8Array {
   return Uint8Array.of(Tag.boolean, 1, value ? 0xff : 0);
 }

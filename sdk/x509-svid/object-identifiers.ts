@@ -1,5 +1,6 @@
 // The object identifiers that X509-SVIDs use, by their RFC 5280 names.
 
+/** Object identifiers in dotted form, by name. */
 export const Oid = {
   countryName: '2.5.4.6',
   organizationName: '2.5.4.10',
