@@ -1,4 +1,5 @@
 // svid run --as NAME -- COMMAND
+import { status } from '@grpc/grpc-js';
 import { constants } from 'node:os';
 import { Launch } from '../../sdk/api/gen/sigil/launch/v1/launch_pb.ts';
 import { agentAdminSocket, localClient } from '../endpoints.ts';
@@ -29,7 +30,10 @@ export async function run(command: string[], options: { as: string; agentSocket?
     await client.unary(Launch.method.register, { pid, startTime, name: options.as }, { timeout: 10_000 });
   } catch (error) {
     child.kill('SIGKILL');
-    throw cliErrorOf(error, `the agent at ${socket}, asked for the name ${options.as}`);
+    // An agent that does not answer has refused nothing.
+    const refused = error instanceof Error && 'code' in error && error.code === status.PERMISSION_DENIED;
+    const what = refused ? ` does not vouch for the name ${options.as}` : '';
+    throw cliErrorOf(error, `the agent at ${socket}${what}`);
   }
   client.close();
   for (const signal of FORWARDED) process.on(signal, () => child.kill(signal));
