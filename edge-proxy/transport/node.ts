@@ -107,6 +107,10 @@ function accept(raw: NetSocket, options: ListenOptions, open: number): void {
     raw.destroy();
   }, options.handshakeTimeout);
   secured.on('error', (error) => (failure ??= error));
+  // Half-closed, it would be kept until the handshake is late.
+  secured.once('end', () => {
+    if (!done) secured.destroy();
+  });
   secured.once('close', () => {
     clearTimeout(timer);
     raw.destroy();

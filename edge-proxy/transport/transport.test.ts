@@ -201,6 +201,20 @@ describe.each([
     other.close();
   });
 
+  it('has room again at once when a peer leaves in the middle of a handshake', async () => {
+    if (serverTls === undefined) return;
+    const { address, served, refusals } = await serve(serverTls, {
+      maxConnections: 1,
+      handshakeTimeout: 60_000,
+    });
+    const leaving = await dial(address);
+    leaving.socket.end();
+    await eventually(() => expect(refusals.map((refusal) => refusal.reason)).toEqual(['tls']));
+    const { socket } = await dial(address, clientTls);
+    socket.write(text('x'));
+    await eventually(() => expect(served[0]?.text()).toBe('x'));
+  });
+
   it('closes connections beyond the limit, and takes new ones when there is room again', async () => {
     const { address, served, refusals } = await serve(serverTls, { maxConnections: 1 });
     const first = await dial(address, clientTls);
