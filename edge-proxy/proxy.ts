@@ -1,6 +1,7 @@
 // Puts a proxy together: listeners, their apps and upstreams, around one identity.
 import process from 'node:process';
 import type { Logger } from '../daemon/log.ts';
+import { createOccasionalLog } from '../daemon/occasional-log.ts';
 import { messageOf } from '../sdk/error.ts';
 import type { CompiledPolicy } from '../sdk/policy/policy.ts';
 import { createAdminApp, type OwnIdentity } from './admin.ts';
@@ -60,6 +61,7 @@ const ADMIN_CONNECTIONS = 16;
 export async function startProxy(parts: ProxyParts): Promise<Proxy> {
   const { config, identity, transport, log, now = Date.now } = parts;
   const stats = createStats();
+  const refusals = createOccasionalLog();
   const listeners: OpenListener[] = [];
   const upstreams: Upstream[] = [];
   let bound = false;
@@ -82,9 +84,12 @@ export async function startProxy(parts: ProxyParts): Promise<Proxy> {
       onAccepted: () => stats.connections.accepted++,
       onRefused({ remoteAddress, error, reason }) {
         stats.connections.refused++;
-        log.warn(
-          { ...where, remote_address: remoteAddress, reason: error.message, refused: reason },
-          'connection refused',
+        // Once a minute for each cause and host: anybody on the network could fill the log.
+        refusals(`${where.listener} ${remoteAddress.replace(/:\d+$/, '')} ${error.message}`, () =>
+          log.warn(
+            { ...where, remote_address: remoteAddress, reason: error.message, refused: reason },
+            'connection refused',
+          ),
         );
       },
       onMalformed({ id, origin, status, reason }) {
