@@ -8,7 +8,7 @@ import { readExtensions, type Extensions } from './extensions.ts';
 import { Oid } from './object-identifiers.ts';
 import { readPublicKey } from './public-key.ts';
 import { isSignedBy, readAlgorithm, signatureAlgorithmFor } from './signature.ts';
-import { subjectAltNameExtension } from './template.ts';
+import { subjectAltNameExtension } from './template-parts.ts';
 
 /** The largest request that is read, in bytes. */
 export const MAX_CSR_BYTES = 16_384;

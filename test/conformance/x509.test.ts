@@ -150,9 +150,14 @@ describe('what we issue', () => {
     );
     expect(await new x509.X509Certificate(der).verify({ publicKey: issuer.publicKey })).toBe(true);
   });
-  it('X509-11: the subject is not empty, so the names need not be critical', () => {
+  it('X509-11: the subject is not empty; where one is asked for that is, the names are critical', async () => {
     expect(leaf.subject).not.toBe('');
     expect(issuer.subject).not.toBe('');
+    const empty = await ours.issue('/web', { subject: Uint8Array.of(0x30, 0) });
+    const certificate = new x509.X509Certificate(empty.certificates[0]!);
+    expect(certificate.subject).toBe('');
+    expect(certificate.getExtension(x509.SubjectAlternativeNameExtension)).toMatchObject({ critical: true });
+    expect(verifyX509Svid(empty.certificates, ours.bundles).id).toBe(svid.id);
   });
   it('X509-12: cA is there and critical: true on authorities, false on leaves', () => {
     const of = (certificate: x509.X509Certificate) =>
