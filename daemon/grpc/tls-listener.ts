@@ -1,5 +1,6 @@
 // The TCP side of a gRPC server: TLS with a certificate that rotates live, and a client certificate that is asked for
 // but not demanded. Who the caller is comes from our verifier, at the handshake (architecture, decision 2).
+import { constants } from 'node:crypto';
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import {
   createServer,
@@ -56,6 +57,8 @@ export async function listenTls(options: TlsListenerOptions): Promise<TlsListene
   const settings = {
     minVersion: 'TLSv1.2', // SPIRE's agents and servers may still offer no more.
     ALPNProtocols: ['h2'],
+    // A resumed session would show an SVID of yesterday. Without this, setSecureContext turns tickets on again.
+    secureOptions: constants.SSL_OP_NO_TICKET,
     requestCert: true,
     rejectUnauthorized: false,
     handshakeTimeout: HANDSHAKE_TIMEOUT,
@@ -97,7 +100,10 @@ export async function listenTls(options: TlsListenerOptions): Promise<TlsListene
   const port = await listenTcp(tcp, options.address, options.port, options.option);
   return {
     port,
-    setIdentity: (identity) => server.setSecureContext({ minVersion: settings.minVersion, ...identity }),
+    setIdentity: (identity) => {
+      const { minVersion, secureOptions } = settings;
+      server.setSecureContext({ minVersion, secureOptions, ...identity });
+    },
     close: () => tcp.close(),
   };
 }
