@@ -79,7 +79,7 @@ export async function startIdentityServer(
       now,
     }),
   );
-  started.defer(followJournal(registry, ca, log));
+  started.defer(followJournal(registry, ca, { log }));
   await authoritiesReady(ca, { log, signal });
 
   const svid = new ServerSvid({
@@ -87,7 +87,8 @@ export async function startIdentityServer(
     ca,
     keyType,
     ttl: config.default_x509_svid_ttl,
-    isTainted: (id) => taintOf(registry.bundles.bundle(trustDomain), 'x509', id) === true,
+    // One that is not in the bundle at all, after the database was restored, is no better.
+    isTainted: (id) => taintOf(registry.bundles.bundle(trustDomain), 'x509', id) !== false,
     now,
   });
 
@@ -154,13 +155,31 @@ export async function startIdentityServer(
 }
 
 // A restored database knows another past of the authorities than this server does.
-function followJournal(registry: Registry, ca: CertificateAuthority, log: Logger): () => void {
-  return registry.subscribe(({ reset }) => {
-    if (!reset) return;
-    ca.reload().catch((err: unknown) =>
-      log.error({ err }, 'the authorities could not be read anew; restart the server'),
-    );
+function followJournal(
+  registry: Registry,
+  ca: CertificateAuthority,
+  options: Pick<IdentityServerOptions, 'log'>,
+): () => void {
+  const stopped = new AbortController();
+  const reload = async () => {
+    while (!stopped.signal.aborted) {
+      try {
+        await ca.reload();
+        return await authoritiesReady(ca, { ...options, signal: stopped.signal });
+      } catch (err) {
+        if (stopped.signal.aborted) return;
+        options.log.error({ err }, 'the authorities could not be read anew; it will be tried again');
+        await delay(LOOK_INTERVAL, stopped.signal);
+      }
+    }
+  };
+  const unsubscribe = registry.subscribe(({ reset }) => {
+    if (reset) void reload();
   });
+  return () => {
+    stopped.abort();
+    unsubscribe();
+  };
 }
 
 // A server that joins others is of no use before it can sign, and its own certificate would be trusted by nobody.

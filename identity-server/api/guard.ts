@@ -9,6 +9,7 @@ import {
 import { trustDomainOf, type SpiffeId } from '../../sdk/spiffe-id.ts';
 import type { VerifiedX509Svid } from '../../sdk/x509-svid/verify.ts';
 import type { Registry } from '../entry/registry.ts';
+import { StoreUnavailableError } from '../store/errors.ts';
 import type { Store } from '../store/store.ts';
 import { activated, checkAgent } from './agent-check.ts';
 import { AUTHORIZATION, type CallerClass } from './authorization.ts';
@@ -16,7 +17,7 @@ import { noteAuthorization, type Authorization, type Caller } from './caller.ts'
 
 /** Options of {@link createGuard}. */
 export interface GuardOptions {
-  readonly registry: Pick<Registry, 'node' | 'hasRole' | 'catchUp' | 'bundles'>;
+  readonly registry: Pick<Registry, 'node' | 'hasRole' | 'catchUp' | 'bundles' | 'expectFresh' | 'isCutOff'>;
   readonly store: Pick<Store, 'updateNode'>;
   /** IDs that are administrators by configuration. */
   readonly adminIds: ReadonlySet<SpiffeId>;
@@ -51,6 +52,8 @@ async function groundsOf(
   options: GuardOptions,
 ): Promise<Authorization> {
   const { registry, adminIds, now } = options;
+  // Who is banned, evicted or not trusted any more is known from memory: not from a memory that is too old.
+  registry.expectFresh();
   // A connection may outlive what it was opened with: the SVID, and the trust in who signed it.
   if (!registry.bundles.isTrusted(trustDomainOf(svid.id), svid.authority)) {
     throw new RpcError(
@@ -74,8 +77,15 @@ async function expectAgent(path: string, svid: VerifiedX509Svid, options: GuardO
   const verdict = checkAgent(options.registry.node(svid.id), certificate, options.now());
   if (verdict === 'allow') return;
   if (verdict !== 'activate') throw denied(path, verdict);
-  await options.store.updateNode(svid.id, (node) => activated(node, certificate.serial));
-  await options.registry.catchUp();
+  // It is the agent's own, and good; that it takes the place of the one before can wait until the database is back.
+  if (options.registry.isCutOff) return;
+  try {
+    await options.store.updateNode(svid.id, (node) => activated(node, certificate.serial));
+    await options.registry.catchUp();
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) return;
+    throw error;
+  }
   // It may have been banned, evicted or renewed again in between: what stands now decides.
   const second = checkAgent(options.registry.node(svid.id), certificate, options.now());
   if (second !== 'allow') throw denied(path, second === 'activate' ? undefined : second);

@@ -88,6 +88,11 @@ export class Registry implements Disposable {
     return this.#verified === undefined ? Infinity : between(this.#verified, momentOf(this.#clocks));
   }
 
+  /** Whether the store could not be read when it was last tried. */
+  get isCutOff(): boolean {
+    return this.#cutOff;
+  }
+
   /**
    * Refuses to go on with a view that may lack a revocation.
    *

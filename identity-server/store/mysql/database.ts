@@ -6,11 +6,11 @@ import type { DatabaseSettings } from '../settings.ts';
 // Milliseconds.
 const CONNECT = 5_000;
 const QUERY = 10_000;
-const KEPT_IDLE = 5_000;
+const KEPT_IDLE = 3_000;
 // Seconds. A server that is cut off in the middle of a write must not keep the others from writing: the database ends
 // connections that say nothing. Ours that are idle are closed before.
 const SESSION =
-  "SET SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION innodb_lock_wait_timeout = 9, SESSION wait_timeout = 15";
+  "SET SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION innodb_lock_wait_timeout = 9, SESSION wait_timeout = 8";
 
 /** A pool of connections, as kysely takes it. */
 export async function openPool(settings: DatabaseSettings): Promise<MysqlPool> {

@@ -9,7 +9,7 @@ export const TIMEOUTS = {
   /** The database gives up a little earlier than we do, so that its reason is heard. */
   statement: 9_000,
   /** A server that is cut off in the middle of a write must not keep the others from writing. */
-  idleInTransaction: 10_000,
+  idleInTransaction: 5_000,
 } as const;
 
 const { INT8 } = pg.types.builtins;
@@ -51,6 +51,8 @@ export function clientConfig(settings: DatabaseSettings): pg.ClientConfig {
     ssl: tls === undefined ? false : { ...tls, rejectUnauthorized: true },
     types,
     application_name: 'identity-server',
+    // The database, too, finds out when we are gone.
+    options: '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3',
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: TIMEOUTS.connect,
