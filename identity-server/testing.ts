@@ -9,6 +9,7 @@ import { createLog } from '../daemon/log.ts';
 import { Agent } from '../sdk/api/gen/spire/api/server/agent/v1/agent_pb.ts';
 import { Bundle } from '../sdk/api/gen/spire/api/server/bundle/v1/bundle_pb.ts';
 import { Entry } from '../sdk/api/gen/spire/api/server/entry/v1/entry_pb.ts';
+import { SVID } from '../sdk/api/gen/spire/api/server/svid/v1/svid_pb.ts';
 import { GrpcClient } from '../sdk/grpc/client.ts';
 import { createCsr } from '../sdk/x509-svid/csr.ts';
 import { pemOf } from '../sdk/x509-svid/pem.ts';
@@ -32,6 +33,8 @@ export interface TestServer extends AsyncDisposable {
   connect(identity?: TestIdentity): Promise<GrpcClient>;
   /** Creates a token (or takes the given one) and attests with it. */
   attest(token?: string): Promise<TestIdentity & { readonly path: string }>;
+  /** Creates an entry below an agent and has its SVID signed. `over` goes into the entry. */
+  issue(agent: TestIdentity & { readonly path: string }, path: string, over?: object): Promise<TestIdentity>;
   /** Creates an entry and returns its ID. */
   register(entry: { parent: string; path: string; selector: string; expiresAt?: number }): Promise<string>;
 }
@@ -104,6 +107,23 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     }
     throw new Error('the stream ended without a result');
   };
+  const issue: TestServer['issue'] = async (agent, path, over = {}) => {
+    const { results } = await local.unary(Entry.method.batchCreateEntry, {
+      entries: [
+        {
+          parentId: { trustDomain: TRUST_DOMAIN, path: agent.path },
+          spiffeId: { trustDomain: TRUST_DOMAIN, path },
+          selectors: [{ type: 'unix', value: 'uid:1' }],
+          ...over,
+        },
+      ],
+    });
+    if (results[0]!.status!.code !== 0) throw new Error(results[0]!.status!.message);
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const params = [{ entryId: results[0]!.entry!.id, csr: createCsr(privateKey) }];
+    const signed = await (await connect(agent)).unary(SVID.method.batchNewX509SVID, { params });
+    return { privateKey, chain: signed.results[0]!.svid!.certChain };
+  };
   return {
     folder,
     server,
@@ -111,6 +131,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     local,
     connect,
     attest,
+    issue,
     async register({ parent, path, selector, expiresAt = 0 }) {
       const [type, ...value] = selector.split(':');
       const { results } = await local.unary(Entry.method.batchCreateEntry, {

@@ -1,4 +1,5 @@
-import { status, type ServiceError } from '@grpc/grpc-js';
+import { Buffer } from 'node:buffer';
+import { createPrivateKey } from 'node:crypto';
 import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
 import { Agent } from '../../sdk/api/gen/spire/api/server/agent/v1/agent_pb.ts';
@@ -9,9 +10,10 @@ import { LocalAuthority } from '../../sdk/api/gen/spire/api/server/localauthorit
 import { Logger } from '../../sdk/api/gen/spire/api/server/logger/v1/logger_pb.ts';
 import { SVID } from '../../sdk/api/gen/spire/api/server/svid/v1/svid_pb.ts';
 import { TrustDomain } from '../../sdk/api/gen/spire/api/server/trustdomain/v1/trustdomain_pb.ts';
-import { createCsr } from '../../sdk/x509-svid/csr.ts';
-import { generateKeyPairSync } from 'node:crypto';
-import { startTestServer, TRUST_DOMAIN } from '../testing.ts';
+import { Health } from '../../sdk/api/gen/grpc/health/v1/health_pb.ts';
+import type { GrpcClient } from '../../sdk/grpc/client.ts';
+import { testAuthority } from '../../test/support/authority.ts';
+import { failureOf, startTestServer, TRUST_DOMAIN } from '../testing.ts';
 import { AUTHORIZATION, isAllowed, type CallerClass } from './authorization.ts';
 
 // SPIRE's default policy, row by row: any, local, admin, agent, downstream.
@@ -128,48 +130,97 @@ describe('the table', () => {
   });
 });
 
+const SERVED = [Agent, Bundle, Entry, SVID, TrustDomain, LocalAuthority, Debug, Logger, Health] as const;
+
 test('over the wire, each class of caller reaches what the table says and nothing else', async () => {
-  await using server = await startTestServer();
+  await using server = await startTestServer({
+    config: { admin_ids: [`spiffe://${TRUST_DOMAIN}/named-admin`, 'spiffe://foreign.org/admin'] },
+  });
+  const foreign = await testAuthority('foreign.org');
+  await server.local.unary(Bundle.method.batchSetFederatedBundle, {
+    bundle: [{ trustDomain: 'foreign.org', x509Authorities: [{ asn1: foreign.certificate.der }] }],
+  });
   const agent = await server.attest();
-  const client = await server.connect(agent);
-  const withRole = async (role: 'admin' | 'downstream') => {
-    const { results } = await server.local.unary(Entry.method.batchCreateEntry, {
-      entries: [
-        {
-          parentId: { trustDomain: TRUST_DOMAIN, path: agent.path },
-          spiffeId: { trustDomain: TRUST_DOMAIN, path: `/${role}` },
-          selectors: [{ type: 'unix', value: 'uid:1' }],
-          [role]: true,
-        },
-      ],
-    });
-    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const params = [{ entryId: results[0]!.entry!.id, csr: createCsr(privateKey) }];
-    const signed = await client.unary(SVID.method.batchNewX509SVID, { params });
-    return server.connect({ privateKey, chain: signed.results[0]!.svid!.certChain });
+  const identityOf = async (path: string) => {
+    const { chain, privateKey } = await foreign.issue(path).then((svid) => ({
+      chain: svid.certificates,
+      privateKey: svid.privateKey,
+    }));
+    return {
+      chain,
+      privateKey: createPrivateKey({ key: Buffer.from(privateKey), format: 'der', type: 'pkcs8' }),
+    };
   };
-  const callers = {
-    any: await server.connect(),
-    local: server.local,
-    admin: await withRole('admin'),
-    agent: client,
-    downstream: await withRole('downstream'),
-  };
-  for (const service of [Agent, Bundle, Entry, SVID]) {
+  const callers: [string, GrpcClient, readonly CallerClass[]][] = [
+    ['anonymous', await server.connect(), ['any']],
+    ['local', server.local, ['any', 'local']],
+    [
+      'admin by entry',
+      await server.connect(await server.issue(agent, '/admin', { admin: true })),
+      ['any', 'admin'],
+    ],
+    [
+      'admin by configuration',
+      await server.connect(await server.issue(agent, '/named-admin')),
+      ['any', 'admin'],
+    ],
+    ['admin from abroad', await server.connect(await identityOf('/admin')), ['any', 'admin']],
+    ['somebody from abroad', await server.connect(await identityOf('/web')), ['any']],
+    ['agent', await server.connect(agent), ['any', 'agent']],
+    [
+      'downstream',
+      await server.connect(await server.issue(agent, '/d', { downstream: true })),
+      ['any', 'downstream'],
+    ],
+    ['workload', await server.connect(await server.issue(agent, '/web')), ['any']],
+  ];
+  for (const service of SERVED) {
     for (const method of service.methods.filter(({ methodKind }) => methodKind === 'unary')) {
       const path = `/${service.typeName}/${method.name}`;
-      for (const [callerClass, caller] of Object.entries(callers)) {
-        const code = await caller.unary(method as DescMethodUnary, {}).then(
-          () => status.OK,
-          (error: ServiceError) => error.code,
-        );
-        // What is not served yet says so, to everybody.
-        if (code === status.UNIMPLEMENTED) continue;
-        const expected = isAllowed(path, 'any') || isAllowed(path, callerClass as CallerClass);
-        expect(`${path} ${callerClass} ${code !== status.PERMISSION_DENIED}`).toBe(
-          `${path} ${callerClass} ${expected}`,
-        );
+      const localOnly = AUTHORIZATION.get(path)!.join() === 'local';
+      for (const [name, caller, classes] of callers) {
+        const failure = await failureOf(caller.unary(method as DescMethodUnary, {}));
+        const allowed = classes.some((callerClass) => isAllowed(path, callerClass));
+        const refused = `PERMISSION_DENIED: authorization denied for method ${path}`;
+        const got =
+          failure === refused
+            ? 'refused'
+            : failure.startsWith('UNIMPLEMENTED: unknown service')
+              ? 'unknown'
+              : 'reached';
+        const expected = allowed ? 'reached' : localOnly ? 'unknown' : 'refused';
+        expect(`${path} ${name}: ${got}`).toBe(`${path} ${name}: ${expected}`);
       }
     }
   }
+});
+
+test('a foreign trust domain without an administrator of ours cannot even connect, whatever it federates', async () => {
+  await using server = await startTestServer();
+  const foreign = await testAuthority('foreign.org');
+  await server.local.unary(Bundle.method.batchSetFederatedBundle, {
+    bundle: [{ trustDomain: 'foreign.org', x509Authorities: [{ asn1: foreign.certificate.der }] }],
+  });
+  const svid = await foreign.issue('/admin');
+  const privateKey = createPrivateKey({ key: Buffer.from(svid.privateKey), format: 'der', type: 'pkcs8' });
+  const client = await server.connect({ chain: svid.certificates, privateKey });
+  expect(await failureOf(client.unary(Bundle.method.getBundle, {}))).toMatch(/^UNAVAILABLE/);
+});
+
+test('a caller whose authority was revoked is out at once, on the connection that stands', async () => {
+  await using server = await startTestServer();
+  const agent = await server.attest();
+  const client = await server.connect(await server.issue(agent, '/admin', { admin: true }));
+  const count = () => client.unary(Entry.method.countEntries, {});
+  expect((await count()).count).toBe(1);
+  const { local } = server;
+  const old = (await local.unary(LocalAuthority.method.getX509AuthorityState, {})).active!.authorityId;
+  const { preparedAuthority } = await local.unary(LocalAuthority.method.prepareX509Authority, {});
+  await local.unary(LocalAuthority.method.activateX509Authority, {
+    authorityId: preparedAuthority!.authorityId,
+  });
+  await local.unary(LocalAuthority.method.taintX509Authority, { authorityId: old });
+  expect((await count()).count).toBe(1);
+  await local.unary(LocalAuthority.method.revokeX509Authority, { authorityId: old });
+  expect(await failureOf(count())).toMatch(/^UNAUTHENTICATED: the authority/);
 });
