@@ -3,6 +3,10 @@ import { Buffer } from 'node:buffer';
 import { chmod, lstat, rm } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 
+// Connections that wait to be accepted, as many as the kernel allows: with Node's 511, a herd of agents after an outage
+// finds the queue full, and those who did not get in try again only after a second, three, seven.
+const BACKLOG = 65_535;
+
 /** Linux: `sun_path` holds 108 bytes with the closing NUL. */
 export const MAX_SOCKET_PATH_BYTES = 107;
 
@@ -17,12 +21,14 @@ export async function listenTcp(
   port: number,
   option: string,
 ): Promise<number> {
-  await listen(server, { host: address, port, exclusive: true }).catch((error: NodeJS.ErrnoException) => {
-    const place = `${address}:${port} (${option})`;
-    if (error.code === 'EADDRINUSE')
-      throw new Error(`${place} is in use by another program; choose another port`);
-    throw new Error(`cannot listen on ${place}: ${error.message}`, { cause: error });
-  });
+  await listen(server, { host: address, port, exclusive: true, backlog: BACKLOG }).catch(
+    (error: NodeJS.ErrnoException) => {
+      const place = `${address}:${port} (${option})`;
+      if (error.code === 'EADDRINUSE')
+        throw new Error(`${place} is in use by another program; choose another port`);
+      throw new Error(`cannot listen on ${place}: ${error.message}`, { cause: error });
+    },
+  );
   const bound = server.address();
   return typeof bound === 'object' && bound !== null ? bound.port : port;
 }
@@ -43,7 +49,7 @@ export async function listenUnix(server: Server, path: string, mode: number, opt
   // The file must never be open to others for the moment between bind and chmod.
   const mask = process.umask(0o177);
   try {
-    await listen(server, { path });
+    await listen(server, { path, backlog: BACKLOG });
   } catch (error) {
     throw new Error(`cannot listen on ${path} (${option}): ${(error as Error).message}`, { cause: error });
   } finally {
@@ -54,7 +60,7 @@ export async function listenUnix(server: Server, path: string, mode: number, opt
 
 function listen(
   server: Server,
-  options: { host?: string; port?: number; path?: string; exclusive?: boolean },
+  options: { host?: string; port?: number; path?: string; exclusive?: boolean; backlog?: number },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
