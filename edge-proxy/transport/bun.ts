@@ -59,11 +59,15 @@ function answers(address: Address): Promise<boolean> {
 function acceptingHandlers(options: ListenOptions): RawHandlers {
   let open = 0;
   const closed = () => open--;
+  const shaking = new Set<() => void>(); // ends each handshake that is under way, the oldest first
   return {
     ...FORWARDING,
     open(raw) {
       const remoteAddress = remoteAddressOf(raw);
-      if (open >= options.maxConnections) {
+      const [oldest] = shaking;
+      if (open >= options.maxConnections && oldest !== undefined) {
+        oldest(); // who connects and says nothing keeps nobody out
+      } else if (open >= options.maxConnections) {
         raw.data = undefined;
         raw.terminate();
         const error = new Error(`more than ${options.maxConnections} connections`);
@@ -73,7 +77,7 @@ function acceptingHandlers(options: ListenOptions): RawHandlers {
       open++;
       raw.setNoDelay(true);
       if (options.tls !== undefined) {
-        acceptTls(raw, remoteAddress, options, options.tls, closed);
+        acceptTls(raw, remoteAddress, options, options.tls, shaking, closed);
         return;
       }
       const socket = new BunSocket(raw, remoteAddress);
@@ -88,6 +92,7 @@ function acceptTls(
   remoteAddress: string,
   options: ListenOptions,
   tls: TlsSettings,
+  shaking: Set<() => void>,
   closed: () => void,
 ): void {
   const refused = (error: Error) => options.onRefused({ remoteAddress, reason: 'tls', error });
@@ -102,11 +107,19 @@ function acceptTls(
   }
   // The raw half still reports its ciphertext to the plain handlers: without a socket they drop it.
   raw.data = undefined;
+  const giveWay = () => handshake.giveUp('the TLS handshake made room for another connection');
   const handshake = startHandshake(options.handshakeTimeout, tls, material, remoteAddress, {
-    verified: (socket) => socket.attach(options.onSocket(socket)),
-    failed: refused,
+    verified(socket) {
+      shaking.delete(giveWay);
+      socket.attach(options.onSocket(socket));
+    },
+    failed(error) {
+      shaking.delete(giveWay);
+      refused(error);
+    },
     closed,
   });
+  shaking.add(giveWay);
   raw.upgradeTLS({ isServer: true, tls: tlsOptionsOf(material), data: handshake, socket: FORWARDING });
 }
 
@@ -155,9 +168,14 @@ function startHandshake(
   material: TlsMaterial | undefined,
   remoteAddress: string,
   outcome: Outcome,
-): SocketData {
+): SocketData & { giveUp(reason: string): void } {
   let late: RawSocket | undefined;
-  const data: SocketData = {
+  const giveUp = (reason: string) => {
+    data.failed?.(new Error(reason));
+    late?.terminate();
+  };
+  const data: SocketData & { giveUp(reason: string): void } = {
+    giveUp,
     opened(raw) {
       late = raw;
       if (data.failed === undefined) raw.terminate();
@@ -185,8 +203,7 @@ function startHandshake(
   const timer = setTimeout(() => {
     const what =
       tls === undefined || late === undefined ? `connecting to ${remoteAddress}` : 'the TLS handshake';
-    data.failed?.(new Error(`${what} took too long`));
-    late?.terminate();
+    giveUp(`${what} took too long`);
   }, timeout);
   const succeed = (socket: BunSocket) => {
     clearTimeout(timer);

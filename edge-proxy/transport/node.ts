@@ -23,12 +23,16 @@ export function nodeTransport(): Transport {
   return { runtime: 'Deno' in globalThis ? 'deno' : 'node', listen, connect };
 }
 
+// As many as the kernel allows: who finds the queue of connections to accept full tries again only after a second.
+const BACKLOG = 65_535;
+
 async function listen(options: ListenOptions): Promise<Listener> {
   let open = 0;
+  const shaking = new Set<() => void>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (raw) => {
     open++;
     raw.once('close', () => open--);
-    accept(raw, options, open);
+    accept(raw, options, open, shaking);
   });
   const { address } = options;
   const bind = () => bound(server, address);
@@ -55,8 +59,8 @@ function bound(server: Server, address: Address): Promise<void> {
       server.on('error', () => undefined);
       resolve();
     };
-    if (address.kind === 'unix') server.listen({ path: address.path }, ready);
-    else server.listen({ host: address.host, port: address.port, exclusive: true }, ready);
+    if (address.kind === 'unix') server.listen({ path: address.path, backlog: BACKLOG }, ready);
+    else server.listen({ host: address.host, port: address.port, exclusive: true, backlog: BACKLOG }, ready);
   });
 }
 
@@ -68,7 +72,8 @@ function answers(address: Address): Promise<boolean> {
   );
 }
 
-function accept(raw: NetSocket, options: ListenOptions, open: number): void {
+// `shaking` ends each handshake that is under way, the oldest first.
+function accept(raw: NetSocket, options: ListenOptions, open: number, shaking: Set<() => void>): void {
   const remoteAddress = remoteAddressOf(raw);
   raw.on('error', () => undefined);
   const refuse = (reason: 'tls' | 'limit', error: Error) => {
@@ -76,8 +81,12 @@ function accept(raw: NetSocket, options: ListenOptions, open: number): void {
     options.onRefused({ remoteAddress, reason, error });
   };
   if (open > options.maxConnections) {
-    refuse('limit', new Error(`more than ${options.maxConnections} connections`));
-    return;
+    const [oldest] = shaking;
+    if (oldest === undefined) {
+      refuse('limit', new Error(`more than ${options.maxConnections} connections`));
+      return;
+    }
+    oldest(); // who connects and says nothing keeps nobody out
   }
   const { tls } = options;
   if (tls === undefined) {
@@ -102,21 +111,30 @@ function accept(raw: NetSocket, options: ListenOptions, open: number): void {
   }
   let failure: Error | undefined;
   let done = false;
-  const timer = setTimeout(() => {
-    failure = new Error('the TLS handshake took too long');
+  const giveUp = (reason: string) => {
+    failure ??= new Error(reason);
+    secured.destroy();
     raw.destroy();
-  }, options.handshakeTimeout);
+  };
+  const giveWay = () => {
+    shaking.delete(giveWay);
+    giveUp('the TLS handshake made room for another connection');
+  };
+  shaking.add(giveWay);
+  const timer = setTimeout(() => giveUp('the TLS handshake took too long'), options.handshakeTimeout);
   secured.on('error', (error) => (failure ??= error));
   // Half-closed, it would be kept until the handshake is late.
   secured.once('end', () => {
     if (!done) secured.destroy();
   });
   secured.once('close', () => {
+    shaking.delete(giveWay);
     clearTimeout(timer);
     raw.destroy();
     if (!done) refuse('tls', failure ?? new Error('the connection ended during the TLS handshake'));
   });
   secured.once('secure', () => {
+    shaking.delete(giveWay);
     clearTimeout(timer);
     let socket: NodeSocket;
     try {

@@ -215,6 +215,21 @@ describe.each([
     await eventually(() => expect(served[0]?.text()).toBe('x'));
   });
 
+  it('is kept from nobody by connections that say nothing', async () => {
+    if (serverTls === undefined) return; // without a handshake, a connection is served at once
+    const { address, served, refusals } = await serve(serverTls, { maxConnections: 3 });
+    const silent = await Promise.all(Array.from({ length: 3 }, () => dial(address)));
+    const { socket } = await dial(address, clientTls);
+    socket.write(text('x'));
+    await eventually(() => expect(served[0]?.text()).toBe('x'));
+    expect(refusals.map(({ error }) => error.message)).toEqual([
+      'the TLS handshake made room for another connection',
+    ]);
+    // Those who leave in the middle of a handshake make room at once.
+    for (const client of silent) client.socket.end();
+    await eventually(() => expect(refusals).toHaveLength(3));
+  });
+
   it('closes connections beyond the limit, and takes new ones when there is room again', async () => {
     const { address, served, refusals } = await serve(serverTls, { maxConnections: 1 });
     const first = await dial(address, clientTls);
