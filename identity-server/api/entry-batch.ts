@@ -14,6 +14,8 @@ import type { Entry, NewEntry, WriteEntryOutcome } from '../store/store.ts';
 import { failure, OK, secondsOf, type Status } from './convert.ts';
 import { entryChangesOf, entryInputOf, entryMessage, type EntryInput } from './entry-message.ts';
 import { withKnownAgents } from './join-token-id.ts';
+import { MAX_ANSWER_BYTES, sizeOf } from './message-size.ts';
+import { tooLarge } from './paging.ts';
 import type { ServiceOptions } from './services.ts';
 
 interface Result {
@@ -36,12 +38,22 @@ export function expectBatch(items: readonly unknown[]): void {
   }
 }
 
+// The status of each item, and what the server adds to an entry.
+const ANSWER_OVERHEAD = 160;
+
+// Judged before anything is written: an answer that cannot be received would leave the caller in the dark.
+function expectAnswerFits(messages: readonly EntryMessage[]): void {
+  if (sizeOf(messages) + messages.length * ANSWER_OVERHEAD <= MAX_ANSWER_BYTES) return;
+  throw tooLarge('write the entries in several batches');
+}
+
 export async function createEntries(
   messages: readonly EntryMessage[],
   mask: EntryMask | undefined,
   options: ServiceOptions,
 ): Promise<{ results: Result[] }> {
   expectBatch(messages);
+  expectAnswerFits(messages);
   const judged: Judged<NewEntry>[] = [];
   for (const message of messages) judged.push(await judgeNew(message, options));
   return write(judged, (entries) => options.store.createEntries(entries), mask, options);
@@ -70,6 +82,7 @@ export async function updateEntries(
   options: ServiceOptions,
 ): Promise<{ results: Result[] }> {
   expectBatch(messages);
+  expectAnswerFits(messages);
   const judged: Judged<Update>[] = [];
   for (const message of messages) judged.push(await judgeUpdate(message, inputMask, options));
   return write(judged, (updates) => options.store.updateEntries(updates), outputMask, options);

@@ -103,7 +103,8 @@ async function entryFilterOf(
         return { values, match: matchOf(byFederatesWith.match) };
       }),
     hint: byHint,
-    downstream: byDownstream,
+    // SPIRE's command line always sends the field, and means nothing by false.
+    downstream: byDownstream === true ? true : undefined,
   };
 }
 

@@ -7,6 +7,7 @@ import type {
 } from '../../sdk/api/gen/spire/api/server/entry/v1/entry_pb.ts';
 import type { Entry } from '../store/store.ts';
 import { entryMessage } from './entry-message.ts';
+import { MAX_ANSWER_BYTES, sizeOf } from './message-size.ts';
 
 /** Entries or revisions in one message; SPIRE's number. */
 export const SYNC_PAGE_SIZE = 500;
@@ -28,11 +29,13 @@ export async function* syncAuthorizedEntries(
       if (request.outputMask !== undefined) {
         throw new RpcError('INVALID_ARGUMENT', 'the output mask can only be set on the initial request');
       }
-      const wanted = [...new Set(request.ids)].flatMap((id) => entries.get(id) ?? []);
-      yield* pages(wanted, (page, more) => ({
-        entries: page.map((entry) => entryMessage(entry, first!.outputMask)),
-        more,
-      }));
+      const { outputMask } = first;
+      const wanted = new Set(request.ids)
+        .values()
+        .map((id) => entries.get(id))
+        .filter((entry) => entry !== undefined)
+        .map((entry) => entryMessage(entry, outputMask));
+      yield* pages(wanted, (page, more) => ({ entries: page, more }));
     }
   }
 }
@@ -51,27 +54,37 @@ function* overview(
   mask: SyncAuthorizedEntriesRequest['outputMask'],
 ): Generator<Response, void, undefined> {
   if (entries.length <= SYNC_PAGE_SIZE) {
-    yield { entries: entries.map((entry) => entryMessage(entry, mask)) };
-    return;
+    const messages = entries.map((entry) => entryMessage(entry, mask));
+    if (sizeOf(messages) <= MAX_ANSWER_BYTES) {
+      yield { entries: messages };
+      return;
+    }
+    // Few, and large: the agent asks for them by ID, and they come in pages.
   }
-  yield* pages(entries, (page, more) => ({
-    entryRevisions: page.map(({ id, revisionNumber, createdAt }) => ({
-      id,
-      revisionNumber: BigInt(revisionNumber),
-      createdAt: BigInt(createdAt),
-    })),
-    more,
+  const revisions = entries.map(({ id, revisionNumber, createdAt }) => ({
+    id,
+    revisionNumber: BigInt(revisionNumber),
+    createdAt: BigInt(createdAt),
   }));
+  yield* pages(revisions, (entryRevisions, more) => ({ entryRevisions, more }));
 }
 
-function* pages(
-  entries: readonly Entry[],
-  respond: (page: readonly Entry[], more: boolean) => Response,
+// Pages of so many items, and of no more bytes than a plain client takes. There is always one, if only to say so.
+function* pages<Item>(
+  items: Iterable<Item>,
+  respond: (page: Item[], more: boolean) => Response,
 ): Generator<Response, void, undefined> {
-  let at = 0;
-  do {
-    const page = entries.slice(at, at + SYNC_PAGE_SIZE);
-    at += SYNC_PAGE_SIZE;
-    yield respond(page, at < entries.length);
-  } while (at < entries.length);
+  let page: Item[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const size = sizeOf(item);
+    if (page.length === SYNC_PAGE_SIZE || (page.length > 0 && bytes + size > MAX_ANSWER_BYTES)) {
+      yield respond(page, true);
+      page = [];
+      bytes = 0;
+    }
+    page.push(item);
+    bytes += size;
+  }
+  yield respond(page, false);
 }
