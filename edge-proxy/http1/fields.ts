@@ -93,7 +93,7 @@ const NEVER_FORWARDED = new Set([
 /** The fields that go on to the next hop: without hop-by-hop fields and those that `Connection` names. */
 export function endToEnd(fields: Fields): Fields {
   const named = listOf(fields, 'connection');
-  return fields.filter(([name]) => !NEVER_FORWARDED.has(name) && !named.includes(name));
+  return fields.filter(([name]) => !NEVER_FORWARDED.has(dashed(name)) && !named.includes(name));
 }
 
 // Names that this proxy speaks under, or that applications take as proof of identity from a proxy.
@@ -109,9 +109,14 @@ const OURS = new Set([
   'x-client-cert',
 ]);
 
-/** Whether a field that a client sent is dropped. `_` counts as `-`: CGI-like servers make one variable of both. */
+/** Whether a field that a client sent is dropped. */
 export function isOurs(name: string): boolean {
-  return OURS.has(name.includes('_') ? name.replaceAll('_', '-') : name);
+  return OURS.has(dashed(name));
+}
+
+// `_` counts as `-`: CGI-like servers make one variable of both, and would take `Transfer_Encoding` for framing.
+function dashed(name: string): string {
+  return name.includes('_') ? name.replaceAll('_', '-') : name;
 }
 
 /**
@@ -119,7 +124,7 @@ export function isOurs(name: string): boolean {
  * identifies. Some servers add trailers to the headers.
  */
 export function isTrailerField(name: string): boolean {
-  return !NEVER_FORWARDED.has(name) && !NO_TRAILER.has(name) && !isOurs(name);
+  return !NEVER_FORWARDED.has(dashed(name)) && !NO_TRAILER.has(dashed(name)) && !isOurs(name);
 }
 
 const NO_TRAILER = new Set([

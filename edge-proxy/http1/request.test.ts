@@ -123,5 +123,12 @@ describe('endToEnd', () => {
       ].join('\r\n'),
     );
     expect(endToEnd(fields)).toEqual([['x-c', '1']]);
+    // A CGI-like application makes one variable of `_` and `-`.
+    expect(
+      endToEnd([
+        ['transfer_encoding', 'chunked'],
+        ['x_c', '1'],
+      ]),
+    ).toEqual([['x_c', '1']]);
   });
 });

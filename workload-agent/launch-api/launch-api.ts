@@ -3,6 +3,7 @@
 import type { Handlers } from '../../daemon/grpc/server.ts';
 import { RpcError } from '../../daemon/grpc/rpc-error.ts';
 import type { Logger } from '../../daemon/log.ts';
+import { createOccasionalLog } from '../../daemon/occasional-log.ts';
 import { LAUNCH_NAME, type LaunchRegistry } from '../../attestors/workload/launch/registry.ts';
 import type { Launch } from '../../sdk/api/gen/sigil/launch/v1/launch_pb.ts';
 import { messageOf } from '../../sdk/error.ts';
@@ -22,6 +23,7 @@ export interface LaunchApiOptions {
 
 export function createLaunchApi(options: LaunchApiOptions): Handlers<typeof Launch, Launcher> {
   const { registry, identifier, launchers, log } = options;
+  const refusals = createOccasionalLog();
   return {
     async register({ pid, startTime, name }, { caller }) {
       const by = caller.kind === 'inherited' ? 'the inherited socket' : describeProcess(caller.process);
@@ -36,11 +38,16 @@ export function createLaunchApi(options: LaunchApiOptions): Handlers<typeof Laun
         }
         const refusal = mayLaunch(caller, target, name, launchers);
         if (refusal !== undefined) {
-          log.warn({ caller: by, target: pid, name, reason: refusal }, 'refused a launch registration');
+          refusals(`${JSON.stringify(by)} ${refusal}`, () =>
+            log.warn(
+              { caller: by, target: pid, launch_name: name, reason: refusal },
+              'refused a launch registration',
+            ),
+          );
           throw new RpcError('PERMISSION_DENIED', 'this caller may not give this name to this process');
         }
         kept = record(target, name);
-        log.info({ caller: by, target: pid, name }, 'registered a launched process');
+        log.info({ caller: by, target: pid, launch_name: name }, 'registered a launched process');
         return {};
       } finally {
         if (!kept) target.close();
