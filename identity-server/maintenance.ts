@@ -21,6 +21,8 @@ export interface MaintenanceOptions {
 }
 
 const PRUNE_INTERVAL = 300_000;
+/** Seconds that a clock must jump by to be worth a line. */
+const NOTED_JUMP = 5;
 /** Changes that stay in the log for readers that lag. */
 const KEPT_CHANGES = 100_000;
 
@@ -46,10 +48,26 @@ export function startMaintenance(options: MaintenanceOptions): () => void {
   const stops = [
     every(options.rotationInterval, 'rotation of authorities', () => options.ca.tick()),
     every(options.rotationInterval, "rotation of the server's SVID", () => renewServerSvid(options)),
+    every(options.rotationInterval, 'the look at the clock', clockWatch(options)),
     every(PRUNE_INTERVAL, 'pruning', () => prune(options)),
   ];
   return () => {
     for (const stop of stops) stop();
+  };
+}
+
+// Certificates, tokens and expiries all hang on the clock: who sets it should hear of it here.
+function clockWatch({ now, log }: MaintenanceOptions): () => Promise<void> {
+  let [wall, steady] = [now(), performance.now()];
+  return async () => {
+    const [wallNow, steadyNow] = [now(), performance.now()];
+    const jump = Math.round((wallNow - wall - (steadyNow - steady)) / 1_000);
+    [wall, steady] = [wallNow, steadyNow];
+    if (Math.abs(jump) < NOTED_JUMP) return;
+    log.warn(
+      { jump_seconds: jump },
+      `the clock was set ${jump < 0 ? 'back' : 'forward'} by ${Math.abs(jump)} s: what expired meanwhile is judged by it`,
+    );
   };
 }
 

@@ -57,6 +57,7 @@ export function kyselyDatabase(database: DatabaseSync): SqliteDatabase {
       let statement = statements.get(sql);
       if (statement === undefined) {
         statement = kyselyStatement(database.prepare(sql));
+        if (sql === 'rollback') statement = onlyInTransaction(database, statement);
         // Lists of IDs make statements of many lengths; they are not worth keeping for ever.
         if (statements.size >= 256) statements.clear();
         statements.set(sql, statement);
@@ -74,4 +75,11 @@ function kyselyStatement(statement: StatementSync): SqliteStatement {
     run: (parameters) => statement.run(...values(parameters)),
     iterate: (parameters) => statement.iterate(...values(parameters)),
   };
+}
+
+// SQLite ends a transaction by itself when its disk is full: that there is none left to roll back must not hide why.
+function onlyInTransaction(database: DatabaseSync, statement: SqliteStatement): SqliteStatement {
+  const run = (parameters: readonly unknown[]) =>
+    database.isTransaction ? statement.run(parameters) : { changes: 0, lastInsertRowid: 0 };
+  return { ...statement, run };
 }

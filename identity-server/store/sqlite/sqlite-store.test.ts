@@ -6,6 +6,7 @@ import { parseTrustDomain } from '../../../sdk/spiffe-id.ts';
 import { temporaryFolder } from '../../../test/support/databases.ts';
 import { newEntry, testStore } from '../store-contract.ts';
 import { openDatabase } from './database.ts';
+import { reasonOf } from './reason.ts';
 import { DATABASE_FILE, openSqliteStore } from './sqlite-store.ts';
 
 const trustDomain = parseTrustDomain('example.org');
@@ -106,3 +107,15 @@ test('a database that another process has open is refused', { timeout: 20_000 },
     );
   }),
 );
+
+test.each([
+  [5, 'busy'],
+  [8 | (4 << 8), 'read-only'],
+  [10 | (3 << 8), 'its disk answers with errors'],
+  [13, 'its disk is full'],
+  [11, 'damaged'],
+  [14, 'read-only'],
+])('the code %d means for callers: %s', (errcode, reason) => {
+  expect(reasonOf(Object.assign(new Error('x'), { errcode }))).toContain(reason);
+  expect(reasonOf(new Error('x'))).toBeUndefined();
+});
