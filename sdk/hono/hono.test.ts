@@ -88,7 +88,7 @@ describe('bearerJwtSvid', () => {
     new Hono()
       .use(bearerJwtSvid({ validate, authorize }))
       .get('/', (c) => c.text((c.var as { spiffeId: string }).spiffeId));
-  const ask = (app: Hono, authorization: string | undefined) =>
+  const ask = (app: ReturnType<typeof appFor>, authorization: string | undefined) =>
     app.request('/', { headers: authorization === undefined ? {} : { authorization } });
 
   it('admits a valid token and names its subject', async () => {
