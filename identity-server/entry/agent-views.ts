@@ -17,8 +17,17 @@ interface View {
   validUntil: number;
 }
 
+/** What became of the entries of an agent. */
+export interface EntryDelta {
+  /** More changed than `changed` tells: the entries have to be asked for anew and compared. */
+  anew: boolean;
+  /** Entries by ID as they are now; undefined: the agent has it no more. */
+  readonly changed: Map<string, Entry | undefined>;
+}
+
 export class AgentViews {
   readonly #index: EntryIndex;
+  #deltas: Map<SpiffeId, EntryDelta> | undefined;
   readonly #views = new Map<SpiffeId, View>();
   readonly #byParent = new Map<SpiffeId, Set<View>>();
   readonly #bySelector = new Map<string, Set<View>>();
@@ -39,11 +48,30 @@ export class AgentViews {
     return view.entries;
   }
 
+  /** Until when (seconds) the entries of an agent stand if nothing is written; undefined: nobody asked for them. */
+  validUntil(id: SpiffeId): number | undefined {
+    return this.#views.get(id)?.validUntil;
+  }
+
   /**
    * Follows a change of an entry that the index has made already. Returns the agents among those who asked whose entries
-   * may have changed.
+   * may have changed; what changed goes into `deltas`.
    */
-  changed(before: Entry | undefined, after: Entry | undefined, seconds: number): SpiffeId[] {
+  changed(
+    before: Entry | undefined,
+    after: Entry | undefined,
+    seconds: number,
+    deltas?: Map<SpiffeId, EntryDelta>,
+  ): SpiffeId[] {
+    this.#deltas = deltas;
+    try {
+      return this.#follow(before, after, seconds);
+    } finally {
+      this.#deltas = undefined;
+    }
+  }
+
+  #follow(before: Entry | undefined, after: Entry | undefined, seconds: number): SpiffeId[] {
     const touched = new Set<View>();
     for (const alias of [before, after]) {
       if (alias === undefined || !this.#index.isAlias(alias)) continue;
@@ -106,6 +134,7 @@ export class AgentViews {
     if (isExpired(entry, seconds) || view.entries.has(entry.id)) return false;
     if (entry.expiresAt !== 0) view.validUntil = Math.min(view.validUntil, entry.expiresAt);
     own(view).set(entry.id, entry);
+    this.#delta(view)?.changed.set(entry.id, entry);
     return true;
   }
 
@@ -117,6 +146,7 @@ export class AgentViews {
     const there = view.entries.get(entry.id);
     if (there === undefined) return;
     own(view).delete(entry.id);
+    this.#delta(view)?.changed.set(entry.id, undefined);
     const count = view.parents.get(there.spiffeId)!;
     if (count > 1) {
       // A loop of entries may be what keeps it: only looking from the roots tells.
@@ -135,8 +165,19 @@ export class AgentViews {
   #drop(view: View): void {
     if (this.#views.get(view.node.id) !== view) return;
     this.#views.delete(view.node.id);
+    const delta = this.#delta(view);
+    if (delta !== undefined) delta.anew = true;
     for (const parent of view.parents.keys()) unlink(this.#byParent, parent, view);
     for (const selector of view.node.selectors) unlink(this.#bySelector, selectorKey(selector), view);
+  }
+
+  #delta({ node }: View): EntryDelta | undefined {
+    if (this.#deltas === undefined) return undefined;
+    const known = this.#deltas.get(node.id);
+    if (known !== undefined) return known;
+    const delta: EntryDelta = { anew: false, changed: new Map() };
+    this.#deltas.set(node.id, delta);
+    return delta;
   }
 
   // Views of the nodes that have all selectors of an alias: few have its rarest.

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { SpiffeId } from '../../sdk/spiffe-id.ts';
 import { newEntry, newNode } from '../store/store-contract.ts';
 import type { Entry } from '../store/store.ts';
-import { AgentViews } from './agent-views.ts';
+import { AgentViews, type EntryDelta } from './agent-views.ts';
 import { EntryIndex } from './entry-index.ts';
 
 const id = (path: string) => `spiffe://example.org${path}` as SpiffeId;
@@ -123,16 +123,25 @@ describe('the entries of an agent', () => {
         for (const { name, parent, path, wanted, expiresAt, gone, seconds } of steps) {
           time = Math.max(time, seconds);
           const old = nodes.map((each) => namesOf(views.entriesOf(each, time)));
+          const told = nodes.map((each) => new Map(views.entriesOf(each, time)));
           const before = index.get(name);
           const after = gone ? undefined : entry(name, parent, path, wanted, expiresAt);
           if (after === undefined) index.delete(name);
           else index.put(after);
-          const touched = views.changed(before, after, time);
+          const deltas = new Map<SpiffeId, EntryDelta>();
+          const touched = views.changed(before, after, time, deltas);
           for (const [number, each] of nodes.entries()) {
             const fresh = new AgentViews(index).entriesOf(each, time);
             const kept = views.entriesOf(each, time);
             expect(Object.fromEntries(kept)).toEqual(Object.fromEntries(fresh));
             if (!touched.includes(each.id)) expect(namesOf(kept)).toBe(old[number]);
+            const delta = deltas.get(each.id);
+            if (delta?.anew === true) continue;
+            for (const [name, value] of delta?.changed ?? []) {
+              if (value === undefined) told[number]!.delete(name);
+              else told[number]!.set(name, value);
+            }
+            expect(Object.fromEntries(told[number]!)).toEqual(Object.fromEntries(kept));
           }
         }
       }),

@@ -5,7 +5,7 @@ import type { SpiffeId } from '../../sdk/spiffe-id.ts';
 import { BundleView } from '../federation/bundle-view.ts';
 import { StoreUnavailableError } from '../store/errors.ts';
 import type { AttestedNode, Change, Entry, Position, Store } from '../store/store.ts';
-import { AgentViews } from './agent-views.ts';
+import { AgentViews, type EntryDelta } from './agent-views.ts';
 import { isExpired } from './authorized.ts';
 import { EntryIndex } from './entry-index.ts';
 import { between, momentOf, type Clocks, type Moment } from './freshness.ts';
@@ -35,6 +35,8 @@ export interface RegistryUpdate {
   readonly changes: readonly Change[];
   /** Agents whose entries were asked for before and may have changed. */
   readonly agents: ReadonlySet<SpiffeId>;
+  /** What became of the entries of those agents, as far as entries were written. */
+  readonly deltas: ReadonlyMap<SpiffeId, EntryDelta>;
 }
 
 /** Loads the view and follows the log from then on. */
@@ -126,6 +128,11 @@ export class Registry implements Disposable {
     return node === undefined ? new Map() : this.#agents.entriesOf(node, this.#seconds());
   }
 
+  /** Until when (seconds) the entries of an agent stand if nothing is written; undefined: nobody asked for them. */
+  entriesValidUntil(id: SpiffeId): number | undefined {
+    return this.#agents.validUntil(id);
+  }
+
   /** Whether an entry that has not expired grants a SPIFFE ID a role. */
   hasRole(id: SpiffeId, role: 'admin' | 'downstream'): boolean {
     const seconds = this.#seconds();
@@ -194,9 +201,10 @@ export class Registry implements Disposable {
       return true;
     }
     const agents = new Set<SpiffeId>();
-    for (const change of found.changes) this.#apply(change, agents);
+    const deltas = new Map<SpiffeId, EntryDelta>();
+    for (const change of found.changes) this.#apply(change, agents, deltas);
     this.#position = found.position;
-    if (found.changes.length > 0) this.#tell({ reset: false, changes: found.changes, agents });
+    if (found.changes.length > 0) this.#tell({ reset: false, changes: found.changes, agents, deltas });
     return found.changes.length === CHANGES_AT_ONCE;
   }
 
@@ -216,16 +224,16 @@ export class Registry implements Disposable {
     for (const node of nodes) this.#nodes.set(node.id, node);
     this.bundles.reset(bundles, relationships);
     this.#position = position;
-    this.#tell({ reset: true, changes: [], agents: new Set() });
+    this.#tell({ reset: true, changes: [], agents: new Set(), deltas: new Map() });
   }
 
-  #apply(change: Change, agents: Set<SpiffeId>): void {
+  #apply(change: Change, agents: Set<SpiffeId>, deltas: Map<SpiffeId, EntryDelta>): void {
     switch (change.kind) {
       case 'entry': {
         const before = this.entries.get(change.id);
         if (change.value === undefined) this.entries.delete(change.id);
         else this.entries.put(change.value);
-        for (const id of this.#agents.changed(before, change.value, this.#seconds())) agents.add(id);
+        for (const id of this.#agents.changed(before, change.value, this.#seconds(), deltas)) agents.add(id);
         break;
       }
       case 'node':
