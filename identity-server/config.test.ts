@@ -25,6 +25,7 @@ describe('identity-server.yaml', () => {
       audit_log: false,
       default_jwt_svid_ttl: 300_000,
       disable_jwt_svids: false,
+      node_attestors: {},
       experimental: { wit_svids: false },
       rate_limits: { attestation: 1, signing: 500, key_publishing: 500, status: 10 },
     });
@@ -67,7 +68,7 @@ describe('identity-server.yaml', () => {
 
   test('describes every key for the reference', () => {
     const { properties } = z.toJSONSchema(identityServerConfigSchema, { io: 'input' });
-    expect(Object.keys(properties!)).toHaveLength(20);
+    expect(Object.keys(properties!)).toHaveLength(21);
     for (const [key, schema] of Object.entries(properties!)) {
       expect(`${key}: ${(schema as { description?: string }).description}`).toMatch(/\.$/);
     }

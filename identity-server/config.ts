@@ -50,6 +50,55 @@ const rateLimitsSchema = z.strictObject({
   status: perSecond(10, 'Reports of agents about themselves'),
 });
 
+const x509popSchema = z.strictObject({
+  mode: z
+    .enum(['external_pki', 'spiffe'])
+    .default('external_pki')
+    .describe('Whose certificates count: those of `ca_bundle_paths`, or SVIDs of this trust domain.'),
+  ca_bundle_paths: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('`external_pki`: PEM files with the CAs of nodes. Read at the start.'),
+  spiffe_prefix: z
+    .string()
+    .min(1)
+    .default('/spire-exchange/')
+    .describe(
+      '`spiffe`: the beginning of the paths of SVIDs that can be exchanged for the SVID of an agent.',
+    ),
+  agent_path_template: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'The path of an agent below `/spire/agent`. Fields: .PluginName, .TrustDomain, .Fingerprint, .SerialNumberHex, ' +
+        '.Subject.CommonName, .SVIDPathTrimmed. Default: `{{ .PluginName }}/{{ .Fingerprint }}`, and in `spiffe` ' +
+        '`{{ .PluginName }}/{{ .SVIDPathTrimmed }}`.',
+    ),
+  max_intermediates: z
+    .int()
+    .min(0)
+    .max(9)
+    .default(4)
+    .describe('The most intermediate certificates of a node.'),
+  max_rsa_key_size: z
+    .int()
+    .min(2_048)
+    .max(8_192)
+    .default(8_192)
+    .describe('The largest RSA key of a node, in bits.'),
+  verify_client_ip: z
+    .boolean()
+    .default(false)
+    .describe('Whether the certificate must be for the IP address that the node calls from.'),
+});
+
+const nodeAttestorsSchema = z.strictObject({
+  x509pop: x509popSchema
+    .optional()
+    .describe('Nodes attest by a certificate and proof of its key. Absent: they cannot.'),
+});
+
 const experimentalSchema = z.strictObject({
   wit_svids: z
     .boolean()
@@ -149,6 +198,9 @@ export const identityServerConfigSchema = z
       .boolean()
       .default(false)
       .describe('Issue no JWT-SVIDs, and put no JWT keys into the bundle.'),
+    node_attestors: nodeAttestorsSchema
+      .prefault({})
+      .describe('How nodes prove what they are, besides join tokens, which are always there.'),
     admin_ids: z
       .array(spiffeIdSchema)
       .default([])

@@ -1,6 +1,5 @@
 // Builds the server from its configuration and runs it: store, authority, view, services, listeners, in this order.
 import { join } from 'node:path';
-import { nodeAttestorServers } from '../attestors/node/server-catalog.ts';
 import { makePrivateFolder } from '../daemon/files.ts';
 import { RpcError } from '../daemon/grpc/rpc-error.ts';
 import { GrpcServer } from '../daemon/grpc/server.ts';
@@ -23,6 +22,7 @@ import { openCertificateAuthority, type CertificateAuthority } from './ca/certif
 import type { IdentityServerConfig } from './config.ts';
 import { openRegistry, type Registry } from './entry/registry.ts';
 import { startMaintenance } from './maintenance.ts';
+import { createNodeAttestors } from './node-attestors.ts';
 import { openServerName } from './server-name.ts';
 import { StoreUnavailableError } from './store/errors.ts';
 import { openStore } from './store/open-store.ts';
@@ -102,14 +102,13 @@ export async function startIdentityServer(
     strangerLimits: STRANGER_LIMITS,
   });
   started.defer(() => grpc.close());
+  const nodeAttestors = await createNodeAttestors(config, { store, bundles: registry.bundles, now });
   addServices(grpc, {
     trustDomain,
     store,
     registry,
     ca,
-    nodeAttestors: nodeAttestorServers({
-      joinTokens: { take: (digest) => store.takeJoinToken(digest), now },
-    }),
+    nodeAttestors,
     agentTtl: config.agent_ttl,
     defaultX509SvidTtl: config.default_x509_svid_ttl,
     defaultJwtSvidTtl: config.default_jwt_svid_ttl,

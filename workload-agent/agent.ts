@@ -117,7 +117,7 @@ async function openIdentity(
     trustDomain,
     server: config.server,
     bootstrap,
-    attestor: nodeAttestor(config.join_token_file, readToken),
+    attestor: nodeAttestor(config, readToken),
     stateFile: agentStateFile(paths.state, trustDomain, log),
     log,
   });
@@ -125,7 +125,18 @@ async function openIdentity(
   return identity;
 }
 
-function nodeAttestor(file: string | undefined, readToken?: () => Promise<string>): NodeAttestorAgent {
+function nodeAttestor(
+  { x509pop, join_token_file: file }: WorkloadAgentConfig,
+  readToken?: () => Promise<string>,
+): NodeAttestorAgent {
+  if (x509pop !== undefined) {
+    return createNodeAttestorAgent({
+      type: 'x509pop',
+      certificateFile: x509pop.certificate_file,
+      privateKeyFile: x509pop.private_key_file,
+      intermediatesFile: x509pop.intermediates_file,
+    });
+  }
   if (file === '-') {
     return createNodeAttestorAgent({ type: 'join_token', file: 'standard input', readToken });
   }

@@ -73,6 +73,17 @@ export const workloadAgentConfigSchema = z
       .min(1)
       .optional()
       .describe('The file with the join token, or - for the first line of standard input. Needed to attest.'),
+    x509pop: z
+      .strictObject({
+        certificate_file: z
+          .string()
+          .min(1)
+          .describe("The node's certificate in PEM, and intermediates after it."),
+        private_key_file: z.string().min(1).describe('Its key in PEM: RSA or EC.'),
+        intermediates_file: z.string().min(1).optional().describe('Further intermediates in PEM.'),
+      })
+      .optional()
+      .describe('Attest by a certificate and proof of its key, in place of join_token_file.'),
     sync_interval: durationSchema('5s')
       .refine((interval) => interval >= 100, 'must be at least 100ms')
       .describe('How often entries and bundles are fetched. Default 5s.'),
@@ -109,6 +120,10 @@ export const workloadAgentConfigSchema = z
       path: ['trust_bundle_file'],
     },
   )
+  .refine((config) => config.join_token_file === undefined || config.x509pop === undefined, {
+    message: 'only one of join_token_file and x509pop can be given',
+    path: ['x509pop'],
+  })
   .meta({ title: 'workload-agent.yaml', description: 'Configuration of the workload agent.' });
 
 /** A checked configuration. */

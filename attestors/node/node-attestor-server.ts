@@ -16,14 +16,20 @@ export interface NodeAttestation {
   readonly canReattest: boolean;
 }
 
+/** Where a node calls from. */
+export interface NodePeer {
+  /** An IP address. */
+  readonly address: string;
+}
+
 /** Verifies the proofs of one type. */
 export interface NodeAttestorServer {
   /** The type of attestation data, such as `join_token`. */
   readonly type: string;
   /**
-   * Judges a payload. What is yielded goes to the node as a challenge, and what `next` is given is the answer.
+   * Judges a payload, of a node that calls from `peer`, if that is known. What is yielded goes to the node as a challenge, and what `next` is given is the answer.
    *
    * @throws RpcError, whose message the node's operator sees: it must not repeat the payload.
    */
-  attest(payload: Uint8Array): AsyncGenerator<Uint8Array, NodeAttestation, Uint8Array>;
+  attest(payload: Uint8Array, peer?: NodePeer): AsyncGenerator<Uint8Array, NodeAttestation, Uint8Array>;
 }

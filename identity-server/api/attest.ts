@@ -38,7 +38,8 @@ export async function* attestAgent(
   // Before the proof: a bad CSR must not burn a token.
   const publicKeyInfo = csrKeyOf(csr, options);
 
-  const attestation = attestor.attest(payload);
+  const address = context.caller.kind === 'tls' ? context.caller.address : undefined;
+  const attestation = attestor.attest(payload, address === undefined ? undefined : { address });
   let step = await attestation.next();
   while (step.done !== true) {
     yield { step: { case: 'challenge', value: step.value } };
@@ -62,8 +63,10 @@ export async function* attestAgent(
   };
   await store.putNode(node, expectNotBanned);
   await registry.catchUp();
-  const address = context.caller.kind === 'tls' ? context.caller.address : 'local';
-  log.info({ agent_id: id, attestor: type, serial: svid.serial, address }, 'a node attested');
+  log.info(
+    { agent_id: id, attestor: type, serial: svid.serial, address: address ?? 'local' },
+    'a node attested',
+  );
   yield { step: { case: 'result', value: { svid: svidMessage(svid), reattestable: canReattest } } };
 }
 

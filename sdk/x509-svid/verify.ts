@@ -129,8 +129,12 @@ function expectCurrent(leaf: Certificate, id: SpiffeId, now: number): void {
   }
 }
 
-// Depth first from the leaf; the path ends at the first authority of the bundle that signed.
-function findPath(
+/**
+ * The path from a certificate, through intermediates, to an authority that vouches for it; undefined if there is none.
+ * Of the certificate itself nothing is judged but its signature and its names: that it is current, and good for
+ * something, is the caller's to say.
+ */
+export function findPath(
   leaf: Certificate,
   intermediates: readonly Certificate[],
   authorities: readonly Certificate[],
