@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bundle } from '../sdk/api/gen/spire/api/server/bundle/v1/bundle_pb.ts';
 import { Entry } from '../sdk/api/gen/spire/api/server/entry/v1/entry_pb.ts';
 import { parseTrustDomain, type SpiffeId } from '../sdk/spiffe-id.ts';
+import { HAS_ACCOUNT } from '../test/support/account.ts';
 import {
   startPostgres,
   temporaryFolder,
@@ -65,7 +66,7 @@ describe('SQLite', () => {
   });
 });
 
-describe('PostgreSQL', () => {
+describe.skipIf(!HAS_ACCOUNT)('PostgreSQL', () => {
   let postgres: TestDatabaseServer;
   beforeAll(async () => {
     postgres = await startPostgres();

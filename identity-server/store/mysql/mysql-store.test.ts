@@ -17,7 +17,7 @@ describe.skipIf(MARIADB === undefined)('MariaDB (skipped unless mariadb-server i
   let server: TestDatabaseServer;
   beforeAll(async () => {
     server = await startMariaDb();
-  });
+  }, 60_000);
   afterAll(() => server[Symbol.asyncDispose]());
 
   const settings = (name: string): DatabaseSettings => ({
