@@ -22,6 +22,7 @@ import { openCertificateAuthority, type CertificateAuthority } from './ca/certif
 import type { IdentityServerConfig } from './config.ts';
 import { openRegistry, type Registry } from './entry/registry.ts';
 import { startMaintenance } from './maintenance.ts';
+import { PushHub } from './push/hub.ts';
 import { createNodeAttestors } from './node-attestors.ts';
 import { openServerName } from './server-name.ts';
 import { StoreUnavailableError } from './store/errors.ts';
@@ -92,6 +93,7 @@ export async function startIdentityServer(
     now,
   });
 
+  const push = started.use(new PushHub({ registry, trustDomain, refreshHint: REFRESH_HINT, now }));
   const grpc = new GrpcServer<Caller>({
     log,
     guard: createGuard({ registry, store, adminIds: new Set(config.admin_ids), now }),
@@ -114,6 +116,7 @@ export async function startIdentityServer(
     defaultJwtSvidTtl: config.default_jwt_svid_ttl,
     refreshHint: REFRESH_HINT,
     ownSvid: () => svid.current,
+    push,
     layers: {
       throttle: createThrottle(rateLimits(config)),
       audit: config.audit_log ? createAudit(log) : undefined,

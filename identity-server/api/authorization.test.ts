@@ -64,6 +64,10 @@ const POLICY = `
     ...x. RenewAgent
     ...x. PostStatus
     .xx.. CreateJoinToken
+  sigil.sync.v1.Sync
+    ...x. Watch
+  sigil.explain.v1.Explain
+    .xx.. ExplainEntries
   grpc.health.v1.Health
     .x... Check
     .x... List

@@ -58,6 +58,8 @@ const SERVICES: Readonly<Record<string, Methods>> = {
     PostStatus: AGENT,
     CreateJoinToken: OPERATOR,
   },
+  'sigil.sync.v1.Sync': { Watch: AGENT },
+  'sigil.explain.v1.Explain': { ExplainEntries: OPERATOR },
   'grpc.health.v1.Health': { Check: LOCAL, List: LOCAL, Watch: LOCAL },
   'spire.api.server.trustdomain.v1.TrustDomain': {
     ListFederationRelationships: OPERATOR,

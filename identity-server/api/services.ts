@@ -25,6 +25,9 @@ import { healthService } from './health-service.ts';
 import { layered, type Layers } from './layers.ts';
 import { localAuthorityService } from './local-authority-service.ts';
 import { loggerService } from './logger-service.ts';
+import type { PushHub } from '../push/hub.ts';
+import { syncService } from '../push/service.ts';
+import { Sync } from '../../sdk/api/gen/sigil/sync/v1/sync_pb.ts';
 import { svidService } from './svid-service.ts';
 import { trustDomainService } from './trust-domain-service.ts';
 
@@ -47,6 +50,7 @@ export interface ServiceOptions {
 /** What the services on the local socket alone need besides. */
 export interface AddServicesOptions extends ServiceOptions, Pick<DebugOptions, 'ownSvid'> {
   readonly layers: Layers;
+  readonly push: PushHub;
 }
 
 export function addServices(server: GrpcServer<Caller>, options: AddServicesOptions): void {
@@ -58,6 +62,7 @@ export function addServices(server: GrpcServer<Caller>, options: AddServicesOpti
   add(Bundle, bundleService(options));
   add(TrustDomain, trustDomainService(options));
   add(LocalAuthority, localAuthorityService(options));
+  add(Sync, syncService(options.push));
   // For the local socket: on TCP, the guard says that they do not exist.
   add(Logger, loggerService(options));
   add(Debug, debugService(options));

@@ -2,10 +2,13 @@
 import { fromBinary, toBinary, type DescMethod, type DescService, type Message } from '@bufbuild/protobuf';
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
 import { Buffer } from 'node:buffer';
+import { encodingOf } from './encoded.ts';
 
 /** The grpc-js definition of one method. */
 export function methodDefinition(method: DescMethod): MethodDefinition<Message, Message> {
   const serialize = (schema: DescMethod['input']) => (message: Message) => {
+    const known = encodingOf(message);
+    if (known !== undefined) return known;
     const bytes = toBinary(schema, message);
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   };

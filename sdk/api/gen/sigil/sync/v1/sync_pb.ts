@@ -106,7 +106,7 @@ export type WatchResponse = Message<"sigil.sync.v1.WatchResponse"> & {
   bundles: Bundle[];
 
   /**
-   * Trust domains whose bundles the server has no more.
+   * Trust domains whose bundles the agent needs no more, or the server has no more.
    *
    * @generated from field: repeated string removed_trust_domains = 6;
    */
