@@ -55,7 +55,15 @@ function rowsOf(schema: JsonSchema, prefix: string): [string, string, string, st
           ? 'required'
           : ''
         : `\`${JSON.stringify(property.default)}\``;
-    return [[key, typeOf(property), fallback, (property.description ?? '').replaceAll('|', '\\|').replaceAll('<', '&lt;')], ...inner];
+    return [
+      [
+        key,
+        typeOf(property),
+        fallback,
+        (property.description ?? '').replaceAll('|', '\\|').replaceAll('<', '&lt;'),
+      ],
+      ...inner,
+    ];
   });
 }
 
