@@ -8,6 +8,7 @@ import type { NodeIdentity } from './node-attestation/node-identity.ts';
 import { retryCeiling } from './renewal.ts';
 import type { SvidCache } from './svid-cache/svid-cache.ts';
 import type { EarlySync } from './sync/early-sync.ts';
+import type { PushFollower } from './sync/push.ts';
 import type { Synchronizer } from './sync/synchronizer.ts';
 import { createOccasionalLog } from '../daemon/occasional-log.ts';
 
@@ -15,6 +16,8 @@ import { createOccasionalLog } from '../daemon/occasional-log.ts';
 export interface AgentLoopOptions {
   readonly identity: NodeIdentity;
   readonly synchronizer: Synchronizer;
+  /** The server's stream of changes; while it lives, nothing is polled. */
+  readonly push: PushFollower;
   readonly cache: SvidCache;
   readonly syncInterval: number;
   /** Syncs that callers ask for before they are due. */
@@ -28,7 +31,7 @@ export interface AgentLoopOptions {
 }
 
 export async function runAgentLoop(options: AgentLoopOptions): Promise<void> {
-  const { identity, synchronizer, early, signal, now = Date.now, random = Math.random } = options;
+  const { identity, synchronizer, push, early, signal, now = Date.now, random = Math.random } = options;
   const failures = createOccasionalLog();
   let backoff = createBackoff({ random, max: FIRST_CEILING });
   let failing = false;
@@ -36,9 +39,20 @@ export async function runAgentLoop(options: AgentLoopOptions): Promise<void> {
   let nextSync = 0;
   while (!signal.aborted) {
     let wait: number;
+    let seen = push.version;
     try {
       await identity.maintain(signal);
-      if (now() >= Math.min(nextSync, early.due)) {
+      const isPushed = await follow(options);
+      seen = push.version;
+      if (isPushed) {
+        // Who asked for a look has what was written before, once what is on its way has come.
+        const isAsked = now() >= early.due;
+        if (isAsked) await delay(PUSH_GRACE, signal);
+        seen = push.version;
+        const tellThoseWhoAsked = isAsked ? early.begin() : () => {};
+        await synchronizer.renew(signal).finally(tellThoseWhoAsked);
+        nextSync = 0;
+      } else if (now() >= Math.min(nextSync, early.due)) {
         const tellThoseWhoAsked = early.begin();
         await synchronizer.sync(signal).finally(tellThoseWhoAsked);
         nextSync = now() + options.syncInterval * (0.9 + 0.2 * random());
@@ -54,29 +68,53 @@ export async function runAgentLoop(options: AgentLoopOptions): Promise<void> {
       });
       if (!ready) options.onReady();
       ready = true;
-      const due = Math.min(nextSync, early.due, synchronizer.nextRenewal(), identity.renewAt);
+      const due = Math.min(
+        isPushed ? Infinity : nextSync,
+        early.due,
+        synchronizer.nextRenewal(),
+        identity.renewAt,
+      );
       // A clock that was set back must not put us to sleep for longer than a sync.
       wait = Math.min(Math.max(due - now(), MIN_WAIT), options.syncInterval * 1.1);
     } catch (error) {
       if (signal.aborted) return;
+      // All agents have lost the server at once: they do not come back at once.
+      wait = push.broke && !failing ? random() * RECONNECT_SPREAD : backoff.next();
       failing = true;
       nextSync = 0;
-      wait = backoff.next();
+      seen = push.version;
       react(error, options, failures);
     }
-    await sleep(wait, options);
+    if (push.version === seen) await sleep(wait, options);
   }
 }
 
 // A request for an early sync ends the sleep; its own interval then decides when it is due.
-async function sleep(wait: number, { early, signal }: AgentLoopOptions): Promise<void> {
+async function sleep(wait: number, { early, push, signal }: AgentLoopOptions): Promise<void> {
   const waking = new AbortController();
   early.onRequest(() => waking.abort());
+  push.onChange(() => waking.abort());
   await delay(wait, AbortSignal.any([signal, waking.signal]));
   early.onRequest(() => {});
+  push.onChange(() => {});
+}
+
+// SVIDs are renewed whether or not the stream can be opened: a server without its database can sign, but it cannot tell
+// what an agent has missed.
+async function follow({ push, synchronizer, signal }: AgentLoopOptions): Promise<boolean> {
+  try {
+    return await push.follow(signal);
+  } catch (error) {
+    if (denialOf(error) === undefined) await synchronizer.renew(signal).catch(() => {});
+    throw error;
+  }
 }
 
 const MIN_WAIT = 20;
+// How long what was written a moment ago may be on its way.
+const PUSH_GRACE = 50;
+// Milliseconds over which agents come back that have lost their server.
+const RECONNECT_SPREAD = 2_000;
 // Until the first sync nobody can be served, so the server is asked often.
 const FIRST_CEILING = 5_000;
 

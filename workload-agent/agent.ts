@@ -16,6 +16,7 @@ import { agentStateFile } from './node-attestation/state-file.ts';
 import { createPeerIdentifier, openKernel } from './peer/peer.ts';
 import { SvidCache } from './svid-cache/svid-cache.ts';
 import { EarlySync } from './sync/early-sync.ts';
+import { PushFollower } from './sync/push.ts';
 import { Synchronizer } from './sync/synchronizer.ts';
 import { createWorkloadAttestation } from './workload-api/attestation.ts';
 
@@ -95,9 +96,10 @@ export async function runWorkloadAgent(
     sync_interval: syncInterval,
   } = config;
   const synchronizer = new Synchronizer({ trustDomain, identity, cache, keyType, log });
+  using push = new PushFollower({ trustDomain, identity, cache, log });
   const onReady = () =>
     log.info({ id: withoutToken(identity.svid?.id ?? 'none'), entries: cache.entries.size }, 'ready');
-  await runAgentLoop({ identity, synchronizer, cache, syncInterval, early, log, signal, onReady });
+  await runAgentLoop({ identity, synchronizer, push, cache, syncInterval, early, log, signal, onReady });
   log.info('stopped');
 }
 

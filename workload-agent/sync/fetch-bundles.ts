@@ -24,7 +24,7 @@ export async function fetchBundle(
 ): Promise<X509Bundle> {
   const options = { timeout: RPC_TIMEOUT, signal };
   const message = await client.unary(Bundle.method.getBundle, { outputMask: MASK }, options);
-  const bundle = readBundle(message, trustDomain);
+  const bundle = x509BundleOf(message, trustDomain);
   if (bundle.authorities.length === 0) throw new Error('the server answered with an empty trust bundle');
   return bundle;
 }
@@ -41,7 +41,7 @@ export async function fetchFederatedBundles(
       trustDomains.slice(start, start + AT_ONCE).map(async (trustDomain) => {
         const message = await fetchFederated(client, trustDomain, signal);
         if (message === undefined) return;
-        const { authorities } = readBundle(message, trustDomain);
+        const { authorities } = x509BundleOf(message, trustDomain);
         if (authorities.length > 0) bundles.set(trustDomain, concatenated(authorities));
       }),
     );
@@ -68,7 +68,12 @@ async function fetchFederated(
   }
 }
 
-function readBundle(message: BundleMessage, trustDomain: TrustDomain): X509Bundle {
+/**
+ * Reads a bundle.
+ *
+ * @throws Error if it is of another trust domain, or malformed.
+ */
+export function x509BundleOf(message: BundleMessage, trustDomain: TrustDomain): X509Bundle {
   if (message.trustDomain !== trustDomain && message.trustDomain !== `spiffe://${trustDomain}`) {
     throw new Error(`the server answered with the bundle of ${message.trustDomain}, not of ${trustDomain}`);
   }
