@@ -21,8 +21,7 @@ export function mysqlEngine(settings: DatabaseSettings): Engine {
     },
     // A reader sees one moment. A writer, which has waited for its turn, sees what the one before it did.
     isolation: { read: 'repeatable read', write: 'read committed' },
-    rowsAtOnce: 500,
-    holdsThread: false,
+    rowsAtOnce: 100,
     lock: (transaction) => transaction.selectFrom('state').selectAll().forUpdate().executeTakeFirstOrThrow(),
     explain: (error) => {
       const reason = reasonOf(error);

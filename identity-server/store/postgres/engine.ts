@@ -20,8 +20,7 @@ export function postgresEngine(settings: DatabaseSettings): Engine {
     types: { name: 'text', spiffeId: 'text', text: 'text', integer: 'bigint', bytes: 'bytea' },
     // A reader sees one moment. A writer, which has waited for its turn, sees what the one before it did.
     isolation: { read: 'repeatable read', write: 'read committed' },
-    rowsAtOnce: 500,
-    holdsThread: false,
+    rowsAtOnce: 100,
     lock: (transaction) => transaction.selectFrom('state').selectAll().forUpdate().executeTakeFirstOrThrow(),
     // Delivered when the transaction commits, and not at all if it does not.
     async announce(transaction) {

@@ -7,20 +7,53 @@ import { bundleOfRow, entryOfRow, nodeOfRow, relationshipOfRow, type Tables } fr
 
 // The most values in one list: every database takes so many.
 const LISTED_AT_ONCE = 500;
+const READ_AT_ONCE = 2_000;
 
 export async function snapshot(transaction: Transaction<Tables>): Promise<Snapshot> {
   const { epoch, revision } = await stateOf(transaction);
-  const entries = await transaction.selectFrom('entries').selectAll().orderBy('sequence').execute();
-  const nodes = await transaction.selectFrom('nodes').selectAll().orderBy('sequence').execute();
+  const entries = await inPages((after) =>
+    transaction
+      .selectFrom('entries')
+      .selectAll()
+      .where('id', '>', after)
+      .orderBy('id')
+      .limit(READ_AT_ONCE)
+      .execute(),
+  );
+  const nodes = await inPages((after) =>
+    transaction
+      .selectFrom('nodes')
+      .selectAll()
+      .where('id', '>', after)
+      .orderBy('id')
+      .limit(READ_AT_ONCE)
+      .execute(),
+  );
   const bundles = await transaction.selectFrom('bundles').selectAll().execute();
   const relationships = await transaction.selectFrom('relationships').selectAll().execute();
   return {
     position: { epoch, revision },
-    entries: entries.map(entryOfRow),
-    nodes: nodes.map(nodeOfRow),
+    entries: entries.map(entryOfRow).sort(bySequence),
+    nodes: nodes.map(nodeOfRow).sort(bySequence),
     bundles: bundles.map(bundleOfRow),
     relationships: relationships.map(relationshipOfRow),
   };
+}
+
+// All rows, page by page, so that no statement takes long.
+async function inPages<Row extends { readonly id: string }>(
+  read: (after: string) => Promise<Row[]>,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (;;) {
+    const page = await read(rows.at(-1)?.id ?? '');
+    rows.push(...page);
+    if (page.length < READ_AT_ONCE) return rows;
+  }
+}
+
+function bySequence(left: { readonly sequence: number }, right: { readonly sequence: number }): number {
+  return left.sequence - right.sequence;
 }
 
 export async function changesAfter(

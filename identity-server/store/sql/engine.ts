@@ -24,10 +24,8 @@ export interface Engine {
   readonly types: ColumnTypes;
   /** How transactions are kept apart; undefined where there is only ever one at a time. */
   readonly isolation?: { readonly read: IsolationLevel; readonly write: IsolationLevel };
-  /** The most rows that one statement writes. */
+  /** The most rows that one statement writes: making it must not hold the event loop for long. */
   readonly rowsAtOnce: number;
-  /** Whether statements run on this thread, so that others must be let through between them. */
-  readonly holdsThread: boolean;
   /** Takes the row that every write takes first, so that writes of all servers follow one another. */
   lock(transaction: Transaction<Tables>): Promise<Tables['state']>;
   /** Tells other servers, once the transaction commits. */

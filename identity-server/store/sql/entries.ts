@@ -10,7 +10,7 @@ export async function createEntries(
   entries: readonly NewEntry[],
 ): Promise<WriteEntryOutcome[]> {
   const outcomes: WriteEntryOutcome[] = [];
-  for await (const piece of write.pieces(entries)) outcomes.push(...(await createPiece(write, piece)));
+  for (const piece of write.pieces(entries)) outcomes.push(...(await createPiece(write, piece)));
   return outcomes;
 }
 
@@ -61,7 +61,7 @@ export async function updateEntries(
   updates: readonly { readonly id: string; readonly change: (entry: Entry) => Entry }[],
 ): Promise<WriteEntryOutcome[]> {
   const outcomes: WriteEntryOutcome[] = [];
-  for await (const piece of write.pieces(updates)) {
+  for (const piece of write.pieces(updates)) {
     for (const { id, change } of piece) outcomes.push(await updateEntry(write, id, change));
   }
   return outcomes;
@@ -95,7 +95,7 @@ async function updateEntry(
 export async function deleteEntries(write: Write, ids: readonly string[]): Promise<boolean[]> {
   const { transaction } = write;
   const outcomes: boolean[] = [];
-  for await (const piece of write.pieces(ids)) {
+  for (const piece of write.pieces(ids)) {
     const rows = await transaction.selectFrom('entries').select('id').where('id', 'in', piece).execute();
     const there = new Set(rows.map(({ id }) => id));
     if (there.size > 0) {

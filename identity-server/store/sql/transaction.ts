@@ -1,7 +1,6 @@
 // Transactions as the store needs them. A write takes the counter row first, so that all writes of all servers follow
 // one another: what it reads stands until it commits, and commit order is revision order.
 import { randomBytes } from 'node:crypto';
-import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import type { Transaction } from 'kysely';
 import type { Change } from '../store.ts';
 import type { Engine } from './engine.ts';
@@ -14,8 +13,8 @@ export interface Write {
   readonly state: Tables['state'];
   /** Takes the next revision for a change. */
   record(kind: Change['kind'], subject: string): number;
-  /** The items in pieces of what one statement takes; others are let through between two pieces. */
-  pieces<T>(items: readonly T[]): AsyncIterable<readonly T[]>;
+  /** The items in pieces of what one statement takes. */
+  pieces<T>(items: readonly T[]): Iterable<readonly T[]>;
 }
 
 /** Runs `body` in one transaction and logs what it recorded. Tells whether there was anything. */
@@ -39,7 +38,7 @@ export async function write<T>(
       pieces,
     });
     if (changes.length === 0) return { result, changed: false };
-    for await (const rows of pieces(changes)) await transaction.insertInto('changes').values(rows).execute();
+    for (const rows of pieces(changes)) await transaction.insertInto('changes').values(rows).execute();
     await transaction
       .updateTable('state')
       .set({ revision: changes.at(-1)!.revision, epoch })
@@ -59,9 +58,8 @@ function begin({ database, isolation }: Engine, kind: 'read' | 'write') {
   return isolation === undefined ? transaction : transaction.setIsolationLevel(isolation[kind]);
 }
 
-async function* inPieces<T>(engine: Engine, items: readonly T[]): AsyncGenerator<readonly T[], void, void> {
+function* inPieces<T>(engine: Engine, items: readonly T[]): Generator<readonly T[], void, void> {
   for (let at = 0; at < items.length; at += engine.rowsAtOnce) {
-    if (at > 0 && engine.holdsThread) await yieldToOthers();
     yield items.slice(at, at + engine.rowsAtOnce);
   }
 }

@@ -1,7 +1,6 @@
-// Opens the SQLite file (node:sqlite) and gives kysely the few methods that it needs.
+// Opens the SQLite file (node:sqlite).
 import { closeSync, openSync } from 'node:fs';
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import type { SqliteDatabase, SqliteStatement } from 'kysely';
+import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../../sdk/error.ts';
 import { adviceOf, CORRUPT } from './reason.ts';
 
@@ -48,40 +47,4 @@ export function databaseError(file: string, error: unknown): Error {
   return new Error(`the database ${file} cannot be used: ${problem}${advice === '' ? '' : `; ${advice}`}`, {
     cause: error,
   });
-}
-
-/** The subset of better-sqlite3 that kysely asks for, over node:sqlite. Statements are prepared once. */
-export function kyselyDatabase(database: DatabaseSync): SqliteDatabase {
-  const statements = new Map<string, SqliteStatement>();
-  return {
-    close: () => database.close(),
-    prepare(sql) {
-      let statement = statements.get(sql);
-      if (statement === undefined) {
-        statement = kyselyStatement(database.prepare(sql));
-        if (sql === 'rollback') statement = onlyInTransaction(database, statement);
-        // Lists of IDs make statements of many lengths; they are not worth keeping for ever.
-        if (statements.size >= 256) statements.clear();
-        statements.set(sql, statement);
-      }
-      return statement;
-    },
-  };
-}
-
-function kyselyStatement(statement: StatementSync): SqliteStatement {
-  const values = (parameters: readonly unknown[]) => parameters as SQLInputValue[];
-  return {
-    reader: statement.columns().length > 0,
-    all: (parameters) => statement.all(...values(parameters)),
-    run: (parameters) => statement.run(...values(parameters)),
-    iterate: (parameters) => statement.iterate(...values(parameters)),
-  };
-}
-
-// SQLite ends a transaction by itself when its disk is full: that there is none left to roll back must not hide why.
-function onlyInTransaction(database: DatabaseSync, statement: SqliteStatement): SqliteStatement {
-  const run = (parameters: readonly unknown[]) =>
-    database.isTransaction ? statement.run(parameters) : { changes: 0, lastInsertRowid: 0 };
-  return { ...statement, run };
 }

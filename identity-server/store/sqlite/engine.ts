@@ -1,22 +1,20 @@
-// SQLite as an engine: one connection, one transaction at a time, on this thread.
-import { Kysely, SqliteDialect } from 'kysely';
-import type { DatabaseSync } from 'node:sqlite';
+// SQLite as an engine: one connection on a thread of its own, one transaction at a time.
+import { Kysely } from 'kysely';
 import { StoreUnavailableError } from '../errors.ts';
 import { stateOf } from '../sql/change-log.ts';
 import type { Engine } from '../sql/engine.ts';
 import type { Tables } from '../sql/tables.ts';
-import { kyselyDatabase } from './database.ts';
+import { sqliteDialect } from './dialect.ts';
 import { reasonOf } from './reason.ts';
+import type { DatabaseThread } from './thread.ts';
 
 /** The engine over an open file. */
-export function sqliteEngine(raw: DatabaseSync): Engine {
-  const database = new Kysely<Tables>({ dialect: new SqliteDialect({ database: kyselyDatabase(raw) }) });
+export function sqliteEngine(thread: DatabaseThread): Engine {
+  const database = new Kysely<Tables>({ dialect: sqliteDialect(thread) });
   return {
     database,
     types: { name: 'text', spiffeId: 'text', text: 'text', integer: 'integer', bytes: 'blob' },
-    // Between some and the next, requests that only read are answered.
-    rowsAtOnce: 32,
-    holdsThread: true,
+    rowsAtOnce: 100,
     // Nobody else has the file open, and kysely gives one transaction at a time the connection.
     lock: stateOf,
     explain: (error) => {
@@ -25,7 +23,8 @@ export function sqliteEngine(raw: DatabaseSync): Engine {
     },
     async close() {
       await database.destroy();
-      if (raw.isOpen) raw.close();
+      // Kysely destroys only what it used.
+      await thread.close();
     },
   };
 }

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import type { TrustDomain } from '../../../sdk/spiffe-id.ts';
 import { prepareDatabase, storeOn } from '../sql/sql-store.ts';
 import type { Store } from '../store.ts';
-import { databaseError, openDatabase } from './database.ts';
+import { databaseError } from './database.ts';
 import { sqliteEngine } from './engine.ts';
+import { DatabaseThread } from './thread.ts';
 
 /** The name of the database file in the data folder. */
 export const DATABASE_FILE = 'identity-server.db';
@@ -23,7 +24,7 @@ export interface SqliteStoreOptions {
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const file = join(options.folder, DATABASE_FILE);
-  const engine = sqliteEngine(openDatabase(file));
+  const engine = sqliteEngine(await DatabaseThread.open(file));
   try {
     await prepareDatabase(engine, options);
   } catch (error) {
