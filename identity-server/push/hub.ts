@@ -25,6 +25,12 @@ export interface PushHubOptions {
   readonly sweepInterval?: number;
 }
 
+/**
+ * How often agents are told where they stand: an agent to whom nothing happens for days must not name a position that the
+ * log has left behind.
+ */
+const NUDGE_INTERVAL = 60_000;
+
 /** Streams of one agent at once: it may open a new one before the old one is noticed to be gone. */
 const STREAMS_OF_AGENT = 2;
 
@@ -50,9 +56,16 @@ export class PushHub implements Disposable {
     this.#recent = new RecentChanges(registry.position!);
     const unsubscribe = registry.subscribe((update) => this.#follow(update));
     const timer = setInterval(() => this.#sweep(), options.sweepInterval ?? 250).unref();
+    let nudgedAt = 0;
+    const nudges = setInterval(() => {
+      const { revision } = this.#view.position;
+      if (revision !== nudgedAt) this.nudge();
+      nudgedAt = revision;
+    }, NUDGE_INTERVAL).unref();
     this.#stop = () => {
       unsubscribe();
       clearInterval(timer);
+      clearInterval(nudges);
     };
   }
 
@@ -81,6 +94,11 @@ export class PushHub implements Disposable {
         if (streams.size === 0 && this.#streams.get(svid.id) === streams) this.#streams.delete(svid.id);
       },
     });
+  }
+
+  /** Tells agents (default: all) where they stand: the smallest message that there is. */
+  nudge(ids: Iterable<SpiffeId> = this.#streams.keys()): void {
+    for (const id of ids) for (const { subscriber } of this.#streams.get(id) ?? []) subscriber.nudge();
   }
 
   /** IDs of entries that were written after a position; undefined: it is unknown, of another history or too old. */

@@ -23,6 +23,7 @@ export class PushView {
   readonly #messages = new Map<Part, WatchResponse>();
   #position: Position;
   #end: Part;
+  #standing: WatchResponse | undefined;
 
   constructor(options: PushViewOptions) {
     this.#options = options;
@@ -36,6 +37,13 @@ export class PushView {
     this.#end = endPart(this.#position);
     this.#parts.clear();
     this.#messages.clear();
+    this.#standing = undefined;
+  }
+
+  /** The message that tells the position and nothing else. */
+  get standing(): WatchResponse {
+    this.#standing ??= messageOf(this.#end);
+    return this.#standing;
   }
 
   get position(): Position {

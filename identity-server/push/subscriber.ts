@@ -27,6 +27,7 @@ export class Subscriber {
   /** Foreign trust domains that entries federate with, once they were looked for. */
   #partners: ReadonlySet<TrustDomain>;
   #isBehind = false;
+  #isNudged = false;
   #ended: RpcError | undefined;
   #wake: (() => void) | undefined;
   /** Seconds: when the first of the entries expires. */
@@ -91,6 +92,12 @@ export class Subscriber {
     this.#wake?.();
   }
 
+  /** Tells where the agent stands now, although nothing of its own has changed. */
+  nudge(): void {
+    this.#isNudged = true;
+    this.#wake?.();
+  }
+
   /** Ends the stream with an error. */
   end(error: RpcError): void {
     this.#ended ??= error;
@@ -135,6 +142,11 @@ export class Subscriber {
       return;
     }
     if (!this.#hasWork()) return;
+    if (this.#pending.size + this.#bundles.size + this.#denials.length === 0) {
+      this.#forget();
+      yield view.standing;
+      return;
+    }
     const parts = [...this.#changes()];
     const end = endPart(view.position);
     this.#forget();
@@ -225,6 +237,7 @@ export class Subscriber {
     return (
       this.#ended !== undefined ||
       this.#isBehind ||
+      this.#isNudged ||
       this.#pending.size + this.#bundles.size + this.#denials.length > 0
     );
   }
@@ -233,6 +246,7 @@ export class Subscriber {
     this.#pending.clear();
     this.#bundles.clear();
     this.#denials = [];
+    this.#isNudged = false;
   }
 }
 
