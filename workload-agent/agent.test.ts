@@ -223,6 +223,31 @@ describe('an agent', () => {
     },
   );
 
+  test('renews what hangs on an authority that is tainted, its own SVID too, at once and once', async () => {
+    const authority = await testAuthority();
+    using folder = bootstrap(authority);
+    using server = await startTestServer(authority);
+    server.state.entries.set('a', ownEntry('a', '/web'));
+    const { log, lines } = capturedLog();
+    const agent = startAgent(folder, server.port, log);
+    await eventually(() => said(lines, '"ready"'), 'ready');
+    using client = unixClient(agent.socket);
+    const serial = async () => {
+      const [svid] = (await fetchSvids(client)).svids;
+      return parseX509Svid(svid!.x509Svid, svid!.x509SvidKey).serial;
+    };
+    const before = await serial();
+    server.state.tainted = true;
+    await eventually(async () => (await serial()) !== before, 'another SVID');
+    await eventually(() => said(lines, 'renewed the SVID of this agent'), 'the own renewal');
+    // This server goes on issuing under the same authority: it is not asked again and again.
+    const syncs = server.state.calls.length;
+    await eventually(() => server.state.calls.length > syncs + 12, 'further syncs');
+    const asked = (method: string) => server.state.calls.filter((call) => call === `${method} OK`);
+    expect(asked('BatchNewX509SVID')).toHaveLength(2);
+    expect(asked('RenewAgent')).toHaveLength(1);
+  });
+
   test('keeps serving while the server only wants it to attest again', async () => {
     const authority = await testAuthority();
     using folder = bootstrap(authority);

@@ -7,6 +7,7 @@ import type { TrustDomain } from '../../sdk/spiffe-id.ts';
 import { pemOf } from '../../sdk/x509-svid/pem.ts';
 import type { X509Svid } from '../../sdk/x509-svid/x509-svid.ts';
 import { fetchBundle } from '../sync/fetch-bundles.ts';
+import { authorityKeyOf, type ServerBundle } from '../authority-key.ts';
 import { renewalTime } from '../renewal.ts';
 import { attestAgent, renewAgent } from './attest.ts';
 import type { Denial } from './denial.ts';
@@ -35,6 +36,7 @@ export class NodeIdentity implements Disposable {
   readonly #now: () => number;
   #svid: X509Svid | undefined;
   #bundle: X509Bundle | undefined;
+  #untainted: ReadonlySet<string> | undefined;
   #reattestable = false;
   #renewAt = 0;
   #denied = false;
@@ -128,7 +130,8 @@ export class NodeIdentity implements Disposable {
   }
 
   /** Trusts this bundle from now on, and after a restart. */
-  async trust(bundle: X509Bundle): Promise<void> {
+  async trust(bundle: ServerBundle): Promise<void> {
+    this.#hurry(bundle.untainted);
     if (sameBundle(this.#bundle, bundle)) return;
     this.#bundle = bundle;
     await this.#save();
@@ -177,6 +180,21 @@ export class NodeIdentity implements Disposable {
       this.connection.drop();
       throw error;
     }
+  }
+
+  // With an SVID of an authority that was revoked this agent could not renew it any more. Once for each change: a server
+  // that goes on issuing under a tainted authority is not asked for ever.
+  #hurry(untainted: ReadonlySet<string>): void {
+    const before = this.#untainted;
+    this.#untainted = untainted;
+    if (this.#svid === undefined) return;
+    const authority = authorityKeyOf(this.#svid.certificates);
+    if (authority === '' || untainted.has(authority) || before?.has(authority) === false) return;
+    this.#renewAt = 0;
+    this.#options.log.info(
+      { authority },
+      'the authority of the SVID of this agent is tainted or revoked; renewing now',
+    );
   }
 
   #use(svid: X509Svid, reattestable: boolean, from: number): void {

@@ -28,6 +28,8 @@ export interface IssuedX509Svid {
   /** PKCS#8, DER. Never log it. */
   readonly privateKey: Uint8Array;
   readonly serial: string;
+  /** The key identifier of the authority that it hangs on, in hexadecimal; empty if it names none. */
+  readonly authority: string;
   readonly notAfter: number;
   readonly renewAt: number;
 }
@@ -36,5 +38,7 @@ export interface IssuedX509Svid {
 export interface AgentBundles {
   readonly trustDomain: TrustDomain;
   readonly own: Uint8Array;
+  /** Key identifiers of the own authorities that are not tainted, in the form of `IssuedX509Svid.authority`. */
+  readonly untainted: ReadonlySet<string>;
   readonly federated: ReadonlyMap<TrustDomain, Uint8Array>;
 }

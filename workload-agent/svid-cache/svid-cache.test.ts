@@ -25,12 +25,18 @@ const svid = (id: string, over: Partial<IssuedX509Svid> = {}): IssuedX509Svid =>
   certificates: Uint8Array.of(1),
   privateKey: Uint8Array.of(2),
   serial: '1',
+  authority: 'aa',
   notAfter: 1_000,
   renewAt: 500,
   ...over,
 });
 const byId = (...entries: WorkloadEntry[]) => new Map(entries.map((each) => [each.id, each]));
-const bundles = { trustDomain, own: Uint8Array.of(3), federated: new Map() };
+const bundles = {
+  trustDomain,
+  own: Uint8Array.of(3),
+  untainted: new Set(['aa', 'bb']),
+  federated: new Map(),
+};
 const selectors = new Set(['a', 'b']);
 
 describe('matching', () => {
@@ -109,6 +115,20 @@ describe('a cache', () => {
     expect(cache.view(selectors).entitled).toBe(0);
   });
 
+  test('an SVID whose authority is tainted or gone is due at once, but only once; others are left in peace', () => {
+    const cache = new SvidCache({ now: () => 0 });
+    const entries = byId(entry('1'), entry('2'), entry('3'));
+    const svids = [svid('1'), svid('2', { authority: 'bb' }), svid('3', { authority: '' })];
+    cache.update({ bundles, entries, svids });
+    const tainted = { ...bundles, untainted: new Set(['bb', 'cc']) };
+    cache.update({ bundles: tainted });
+    expect([...cache.svids.values()].map(({ renewAt }) => renewAt)).toEqual([0, 500, 500]);
+    // The server issued under the same authority again.
+    cache.update({ svids: [svid('1', { serial: '2' })] });
+    cache.update({ bundles: tainted });
+    expect(cache.svids.get('1')!.renewAt).toBe(500);
+  });
+
   test('tells those who wait of what concerns them, and of nothing else', async () => {
     let now = 0;
     const cache = new SvidCache({ now: () => now });
@@ -119,7 +139,7 @@ describe('a cache', () => {
     const next = views.next();
     // None of these changes what the workload has.
     cache.update({ entries: byId(entry('1'), entry('9', { selectors: ['other'] })) });
-    cache.update({ bundles: { ...bundles, own: Uint8Array.of(3) } });
+    cache.update({ bundles: { ...bundles, own: Uint8Array.of(3), untainted: new Set() } });
     cache.update({ entries: byId(entry('1'), entry('2')) });
     await new Promise((resolve) => setTimeout(resolve, 5));
     cache.update({ svids: [svid('2')] });

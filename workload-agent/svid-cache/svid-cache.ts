@@ -53,7 +53,10 @@ export class SvidCache {
 
   /** Takes over a change as a whole and tells those who wait. */
   update(change: CacheUpdate): void {
-    if (change.bundles !== undefined) this.#bundles = change.bundles;
+    if (change.bundles !== undefined) {
+      if (this.#bundles !== undefined) this.#hurry(this.#bundles.untainted, change.bundles.untainted);
+      this.#bundles = change.bundles;
+    }
     if (change.entries !== undefined) {
       this.#entries = change.entries;
       this.#index = indexEntries([...change.entries.values()].filter((entry) => !entry.storeSvid));
@@ -113,6 +116,15 @@ export class SvidCache {
         yield view;
       }
       if (version === this.#version) await this.#change(signal);
+    }
+  }
+
+  // SVIDs of an authority that was tainted or revoked are due at once; and once, lest a server that goes on issuing under
+  // it is asked for ever.
+  #hurry(before: ReadonlySet<string>, after: ReadonlySet<string>): void {
+    for (const [id, svid] of this.#svids) {
+      if (before.has(svid.authority) && !after.has(svid.authority))
+        this.#svids.set(id, { ...svid, renewAt: 0 });
     }
   }
 

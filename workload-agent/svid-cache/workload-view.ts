@@ -55,7 +55,7 @@ export function sameView(left: WorkloadView, right: WorkloadView): boolean {
     left.identities.length === right.identities.length &&
     left.identities.every(({ entry, svid }, index) => {
       const other = right.identities[index]!;
-      return entry.hint === other.entry.hint && svid === other.svid;
+      return entry.hint === other.entry.hint && svid.certificates === other.svid.certificates;
     }) &&
     sameBundles(left, right)
   );

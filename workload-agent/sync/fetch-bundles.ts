@@ -3,10 +3,10 @@ import { status } from '@grpc/grpc-js';
 import { Buffer } from 'node:buffer';
 import { Bundle } from '../../sdk/api/gen/spire/api/server/bundle/v1/bundle_pb.ts';
 import type { Bundle as BundleMessage } from '../../sdk/api/gen/spire/api/types/bundle_pb.ts';
-import type { X509Bundle } from '../../sdk/bundle/x509-bundle.ts';
 import type { GrpcClient } from '../../sdk/grpc/client.ts';
 import type { TrustDomain } from '../../sdk/spiffe-id.ts';
 import { parseCertificate } from '../../sdk/x509-svid/certificate.ts';
+import { hex, type ServerBundle } from '../authority-key.ts';
 import { RPC_TIMEOUT } from '../node-attestation/server-connection.ts';
 
 const MASK = { x509Authorities: true, sequenceNumber: true };
@@ -21,7 +21,7 @@ export async function fetchBundle(
   client: GrpcClient,
   trustDomain: TrustDomain,
   signal: AbortSignal,
-): Promise<X509Bundle> {
+): Promise<ServerBundle> {
   const options = { timeout: RPC_TIMEOUT, signal };
   const message = await client.unary(Bundle.method.getBundle, { outputMask: MASK }, options);
   const bundle = x509BundleOf(message, trustDomain);
@@ -73,10 +73,16 @@ async function fetchFederated(
  *
  * @throws Error if it is of another trust domain, or malformed.
  */
-export function x509BundleOf(message: BundleMessage, trustDomain: TrustDomain): X509Bundle {
+export function x509BundleOf(message: BundleMessage, trustDomain: TrustDomain): ServerBundle {
   if (message.trustDomain !== trustDomain && message.trustDomain !== `spiffe://${trustDomain}`) {
     throw new Error(`the server answered with the bundle of ${message.trustDomain}, not of ${trustDomain}`);
   }
   const authorities = message.x509Authorities.map(({ asn1 }) => parseCertificate(asn1));
-  return { trustDomain, authorities };
+  const untainted = new Set<string>();
+  for (const [index, { extensions }] of authorities.entries()) {
+    if (!message.x509Authorities[index]!.tainted) untainted.add(hex(extensions.subjectKeyIdentifier));
+  }
+  // Of an authority without an identifier it cannot be said what hangs on it.
+  untainted.delete('');
+  return { trustDomain, authorities, untainted };
 }

@@ -7,6 +7,7 @@ import type { GrpcClient } from '../../sdk/grpc/client.ts';
 import { createCsr } from '../../sdk/x509-svid/csr.ts';
 import { parseX509Svid } from '../../sdk/x509-svid/x509-svid.ts';
 import { RPC_TIMEOUT } from '../node-attestation/server-connection.ts';
+import { authorityKeyOf } from '../authority-key.ts';
 import { renewalTime } from '../renewal.ts';
 import type { IssuedX509Svid, WorkloadEntry } from '../svid-cache/entry.ts';
 import { messageOf } from '../../sdk/error.ts';
@@ -72,7 +73,7 @@ function issued(
   privateKey: Uint8Array,
   { now, random }: FetchSvidsOptions,
 ): IssuedX509Svid {
-  const { id, serial, notAfter } = parseX509Svid(chain, privateKey);
+  const { id, serial, notAfter, certificates } = parseX509Svid(chain, privateKey);
   if (id !== entry.spiffeId) throw new Error(`the server issued ${id}, not ${entry.spiffeId}`);
   const time = now();
   if (notAfter <= time) throw new Error('the SVID has expired already: are the clocks right?');
@@ -84,6 +85,7 @@ function issued(
     certificates: chain,
     privateKey,
     serial,
+    authority: authorityKeyOf(certificates),
     notAfter,
     renewAt: renewalTime(time, notAfter, random),
   };

@@ -24,6 +24,7 @@ const svid = (id: string, over: Partial<IssuedX509Svid> = {}): [string, IssuedX5
     certificates: new Uint8Array(),
     privateKey: new Uint8Array(),
     serial: '1',
+    authority: '',
     notAfter: 100,
     renewAt: 50,
     ...over,

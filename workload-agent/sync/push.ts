@@ -144,7 +144,10 @@ export class PushFollower implements Disposable {
       const authorities = partner === undefined ? [] : x509BundleOf(partner, name).authorities;
       if (authorities.length > 0) federated.set(name, concatenated(authorities));
     }
-    cache.update({ entries, bundles: { trustDomain, own: concatenated(bundle.authorities), federated } });
+    cache.update({
+      entries,
+      bundles: { trustDomain, own: concatenated(bundle.authorities), untainted: bundle.untainted, federated },
+    });
   }
 
   #close(): void {

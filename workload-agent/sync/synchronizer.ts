@@ -45,7 +45,10 @@ export class Synchronizer {
     const entries = await fetchEntries({ client, trustDomain, known: cache.entries, log, signal });
     const partners = new Set([...entries.values()].flatMap((entry) => entry.federatesWith));
     const federated = await fetchFederatedBundles(client, [...partners].sort(), signal);
-    cache.update({ entries, bundles: { trustDomain, own: concatenated(own.authorities), federated } });
+    cache.update({
+      entries,
+      bundles: { trustDomain, own: concatenated(own.authorities), untainted: own.untainted, federated },
+    });
     await this.#issue(client, signal);
   }
 

@@ -35,6 +35,8 @@ export interface TestServerState {
   agentLifetime: number;
   /** Answer authenticated calls with this. */
   denial: Reason | undefined;
+  /** Whether the bundle says that the authority is tainted. */
+  tainted: boolean;
   /** How many entries come in one message; more are sent as revisions. */
   pageSize: number;
   /** What was asked, in order. */
@@ -54,6 +56,7 @@ export function testServerState(over: Partial<TestServerState> = {}): TestServer
     svidLifetime: 60_000,
     agentLifetime: 600_000,
     denial: undefined,
+    tainted: false,
     pageSize: 500,
     calls: [],
     requestedIds: [],
@@ -116,7 +119,10 @@ export async function startTestServer(
       },
     })
     .add(Bundle, {
-      getBundle: async () => ({ trustDomain, x509Authorities: [{ asn1: authority.certificate.der }] }),
+      getBundle: async () => ({
+        trustDomain,
+        x509Authorities: [{ asn1: authority.certificate.der, tainted: state.tainted }],
+      }),
       getFederatedBundle: async (request) => {
         if (request.trustDomain !== 'partner.test') throw new RpcError('NOT_FOUND', 'no such bundle');
         return { trustDomain: 'partner.test', x509Authorities: [{ asn1: authority.certificate.der }] };

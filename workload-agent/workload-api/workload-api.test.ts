@@ -27,7 +27,12 @@ import { expectSecurityHeader } from './security-header.ts';
 const identifier = createPeerIdentifier(await openKernel());
 const authority = await testAuthority();
 const trustDomain = parseTrustDomain('example.org');
-const bundles = { trustDomain, own: authority.certificate.der, federated: new Map() };
+const bundles = {
+  trustDomain,
+  own: authority.certificate.der,
+  untainted: new Set<string>(),
+  federated: new Map(),
+};
 const { fetchX509SVID, fetchX509Bundles, ...others } = SpiffeWorkloadAPI.method;
 const uid = process.getuid!();
 
@@ -63,6 +68,7 @@ async function svid(id: string): Promise<IssuedX509Svid> {
     certificates: issued.certificates[0]!,
     privateKey: issued.privateKey,
     serial: issued.serial,
+    authority: '',
     notAfter: issued.notAfter,
     renewAt: issued.notAfter,
   };
