@@ -7,6 +7,7 @@ import {
   type DatabaseConnection,
   type Dialect,
   type Driver,
+  type QueryResult,
 } from 'kysely';
 import type { DatabaseThread } from './thread.ts';
 
@@ -21,7 +22,7 @@ export function sqliteDialect(thread: DatabaseThread): Dialect {
 
 function driverOn(thread: DatabaseThread): Driver {
   const connection: DatabaseConnection = {
-    async executeQuery<Row>({ sql, parameters }: CompiledQuery) {
+    async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
       const { rows, changes } = await thread.run({ sql, parameters });
       return { rows: rows as Row[], numAffectedRows: BigInt(changes) };
     },

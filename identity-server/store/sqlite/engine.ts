@@ -14,7 +14,7 @@ export function sqliteEngine(thread: DatabaseThread): Engine {
   return {
     database,
     types: { name: 'text', spiffeId: 'text', text: 'text', integer: 'integer', bytes: 'blob' },
-    rowsAtOnce: 100,
+    rowsAtOnce: 50,
     // Nobody else has the file open, and kysely gives one transaction at a time the connection.
     lock: stateOf,
     explain: (error) => {

@@ -19,8 +19,8 @@ export type Answer =
 type Done = Extract<Answer, { kind: 'done' }>;
 
 interface Waiting {
-  resolve(answer: Done): void;
-  reject(error: Error): void;
+  readonly resolve: (answer: Done) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** A database file that a thread has open. */
@@ -63,7 +63,7 @@ export class DatabaseThread {
   /** Runs a statement. */
   run(question: Question): Promise<Done> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    this.#worker.postMessage(question);
+    this.#worker.postMessage(question, []);
     return this.#answer();
   }
 
@@ -71,7 +71,7 @@ export class DatabaseThread {
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;
     const exited = once(this.#worker, 'exit');
-    this.#worker.postMessage('close');
+    this.#worker.postMessage('close', []);
     await exited;
   }
 
