@@ -16,7 +16,8 @@ async function openSilently(port: number, count: number, expected: number): Prom
   return { kept: open() };
 }
 
-test('silent connections keep nobody out who has an SVID', async () => {
+// The server runs on Node; on Bun a listener's own limits come first.
+test.skipIf('Bun' in globalThis)('silent connections keep nobody out who has an SVID', async () => {
   await using server = await startTestServer();
   const agent = await server.attest();
   // Two connections of agents are open and proven: they do not count.
