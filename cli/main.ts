@@ -3,8 +3,13 @@ import { Command, CommanderError, Option } from 'commander';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { cliErrorOf, ExitCode } from './errors.ts';
+import { outputOption, workloadSocketOption } from './options.ts';
 import { note, print } from './output.ts';
 import { PACKAGE_FOLDER } from './runtimes.ts';
+import { addAgentCommands, addTokenCommands } from './tree/agent.ts';
+import { addEntryCommands } from './tree/entry.ts';
+import { addOperateCommands, addTokenMints, addX509Mint } from './tree/operate.ts';
+import { addAuthorityCommands, addBundleCommands, addFederationCommands } from './tree/trust.ts';
 import { VERSION } from './version.ts';
 
 const EXIT_CODES = `
@@ -25,23 +30,16 @@ export function createProgram(): Command {
   addUp(program);
   addPrograms(program);
   addRun(program);
-  addServerCommands(program);
+  addTokenCommands(program);
+  addEntryCommands(program);
+  addBundleCommands(program);
+  addAuthorityCommands(program);
+  addFederationCommands(program);
   addWorkloadCommands(program);
+  addTokenMints(program);
+  addOperateCommands(program);
   return program;
 }
-
-const output = () =>
-  new Option('-o, --output <format>', 'how to print the data').choices(['pretty', 'json']).default('pretty');
-const serverSocketOption = () =>
-  new Option(
-    '--socket <path>',
-    "the identity server's local socket (default: SIGIL_SERVER_SOCKET, else the mesh of `svid up`)",
-  );
-const workloadSocketOption = () =>
-  new Option(
-    '--socket <uri>',
-    'the Workload API (default: SPIFFE_ENDPOINT_SOCKET, else the mesh of `svid up`)',
-  );
 
 function addUp(program: Command): void {
   program
@@ -55,7 +53,7 @@ function addUp(program: Command): void {
     )
     .option('--data-dir <folder>', 'keep keys, database and logs here (default: a fresh temporary folder)')
     .option('--port <name=port...>', 'fix a port: server, web, orders or payments (default: free ones)')
-    .addOption(output())
+    .addOption(outputOption())
     .addHelpText('after', '\nExample:\n  svid up --port web=8080')
     .action(async (options) => (await import('./commands/up.ts')).up(options));
 }
@@ -76,13 +74,7 @@ function addPrograms(program: Command): void {
       '\nExample:\n  svid agent --config /etc/sigil/workload-agent.yaml\n  svid agent list',
     )
     .action(async (options) => (await import('./commands/programs.ts')).agent(options));
-  agent
-    .command('list')
-    .description('List the agents that have attested.')
-    .addOption(serverSocketOption())
-    .addOption(output())
-    .addHelpText('after', '\nExample:\n  svid agent list --output json')
-    .action(async (options) => (await import('./commands/agent.ts')).list(options));
+  addAgentCommands(agent);
   program
     .command('proxy')
     .description('Run an edge proxy.')
@@ -108,97 +100,27 @@ function addRun(program: Command): void {
     .action(async (command, options) => (await import('./commands/run.ts')).run(command, options));
 }
 
-function addServerCommands(program: Command): void {
-  const token = program.command('token').description('Join tokens, with which agents attest.');
-  token
-    .command('create')
-    .description('Create a join token, good for one agent, and print it.')
-    .option('--ttl <duration>', 'how long it can be used', '10m')
-    .option('--spiffe-id <id>', 'an ID that the agent gets besides its own: the parent for entries')
-    .addOption(serverSocketOption())
-    .addOption(output())
-    .addHelpText(
-      'after',
-      '\nExample:\n  (umask 077; svid token create --spiffe-id spiffe://example.org/node/one > join-token)',
-    )
-    .action(async (options) => (await import('./commands/token.ts')).create(options));
-
-  const entry = program.command('entry').description('Registration entries: who may be what.');
-  entry
-    .command('create')
-    .description('Create an entry, from options or from a file.')
-    .option('--spiffe-id <id>', 'the identity')
-    .option('--parent-id <id>', 'the agent, node alias or entry below which it is issued')
-    .option('--selector <type:value...>', 'what a workload must show; all of them')
-    .option('--entry-id <id>', 'an ID for the entry (default: a random one)')
-    .option('--x509-svid-ttl <duration>', "lifetime of X509-SVIDs (default: the server's)")
-    .option('--dns-name <name...>', 'DNS names in the SVID; the first is the common name')
-    .option('--hint <text>', 'what the workload may call this identity')
-    .option('--federates-with <trust domain...>', 'foreign trust domains whose bundles it gets')
-    .option('--expires-at <time>', 'ISO time after which the entry is not served')
-    .option('--file <file>', 'entries as YAML or JSON, - for standard input; excludes the options above')
-    .addOption(serverSocketOption())
-    .addOption(output())
-    .addHelpText(
-      'after',
-      '\nExample:\n  svid entry create --spiffe-id spiffe://example.org/web \\\n    --parent-id spiffe://example.org/node/one --selector unix:uid:1000',
-    )
-    .action(async (options) => (await import('./commands/entry-create.ts')).create(options));
-  entry
-    .command('list')
-    .description('List entries.')
-    .option('--spiffe-id <id>', 'only those of this identity')
-    .option('--parent-id <id>', 'only those below this parent')
-    .option('--selector <type:value...>', 'only those with all of these selectors')
-    .addOption(serverSocketOption())
-    .addOption(output())
-    .addHelpText('after', '\nExample:\n  svid entry list --selector unix:uid:1000')
-    .action(async (options) => (await import('./commands/entry.ts')).list(options));
-  entry
-    .command('show')
-    .description('Show one entry.')
-    .argument('<entry id>')
-    .addOption(serverSocketOption())
-    .addOption(output())
-    .addHelpText('after', '\nExample:\n  svid entry show 4c6a1d6e-8a43-4f2c-9d2e-7f2f3c1f7f5e')
-    .action(async (id, options) => (await import('./commands/entry.ts')).show(id, options));
-  entry
-    .command('delete')
-    .description('Delete entries; their SVIDs are no longer handed out.')
-    .argument('<entry id...>')
-    .addOption(serverSocketOption())
-    .addOption(output())
-    .addHelpText('after', '\nExample:\n  svid entry delete 4c6a1d6e-8a43-4f2c-9d2e-7f2f3c1f7f5e')
-    .action(async (ids, options) => (await import('./commands/entry.ts')).remove(ids, options));
-
-  const bundle = program.command('bundle').description('The trust bundle.');
-  bundle
-    .command('show')
-    .description("Print the authorities of the server's trust domain.")
-    .addOption(serverSocketOption())
-    .addOption(output())
-    .addHelpText('after', '\nExample:\n  svid bundle show > bundle.pem')
-    .action(async (options) => (await import('./commands/bundle.ts')).show(options));
-}
-
 function addWorkloadCommands(program: Command): void {
-  const x509 = program.command('x509').description('X509-SVIDs of this process, from the Workload API.');
+  const x509 = program
+    .command('x509')
+    .description('X509-SVIDs: of this process, from the Workload API, or minted.');
   x509
     .command('fetch')
     .description('Fetch the SVIDs that the agent has for this process. Private keys are never printed.')
     .option('--write <folder>', 'write svid.pem, svid_key.pem and bundle.pem there, mode 0600')
     .option('--timeout <duration>', 'how long to wait', '10s')
     .addOption(workloadSocketOption())
-    .addOption(output())
+    .addOption(outputOption())
     .addHelpText('after', '\nExample:\n  svid x509 fetch --write /run/my-service')
     .action(async (options) => (await import('./commands/x509.ts')).fetch(options));
   x509
     .command('watch')
     .description('Print a line each time the SVID is renewed, until Ctrl-C.')
     .addOption(workloadSocketOption())
-    .addOption(output())
+    .addOption(outputOption())
     .addHelpText('after', '\nExample:\n  svid x509 watch')
     .action(async (options) => (await import('./commands/x509.ts')).watch(options));
+  addX509Mint(x509);
 }
 
 // npm runs a script in the folder of its package; files that were typed are meant from where npm was called.

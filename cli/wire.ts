@@ -1,5 +1,7 @@
 // Between the wire's messages and what people type and read.
 import { create, toJson, type DescMessage, type JsonValue, type MessageInitShape } from '@bufbuild/protobuf';
+import type { FederatesWithMatch_MatchBehavior } from '../sdk/api/gen/spire/api/types/federateswith_pb.ts';
+import type { SelectorMatch_MatchBehavior } from '../sdk/api/gen/spire/api/types/selector_pb.ts';
 import { parseSpiffeId, pathOf, trustDomainOf } from '../sdk/spiffe-id.ts';
 import { CliError, ExitCode } from './errors.ts';
 
@@ -46,4 +48,16 @@ export function wireSelector(text: string): { type: string; value: string } {
 /** A message as JSON in the form of SPIRE's `-output json`: proto names, empty fields written, 64-bit numbers as text. */
 export function jsonOf<Desc extends DescMessage>(schema: Desc, message: MessageInitShape<Desc>): JsonValue {
   return toJson(schema, create(schema, message), { useProtoFieldName: true, alwaysEmitImplicit: true });
+}
+
+/** How sets compare, as people type it. */
+export type MatchName = 'exact' | 'subset' | 'superset' | 'any';
+
+const MATCH_NAMES: readonly MatchName[] = ['exact', 'subset', 'superset', 'any'];
+
+/** The number of a MatchBehavior, which SelectorMatch and FederatesWithMatch share. Default: superset. */
+export function matchBehavior(
+  name: MatchName = 'superset',
+): SelectorMatch_MatchBehavior & FederatesWithMatch_MatchBehavior {
+  return MATCH_NAMES.indexOf(name) as SelectorMatch_MatchBehavior & FederatesWithMatch_MatchBehavior;
 }

@@ -80,11 +80,16 @@ function readAttributes(attributes: DerReader): Extensions {
 }
 
 /**
- * Makes a request for a key, naming an ID if one is given (the server takes the ID from the entry, not from here).
+ * Makes a request for a key, naming an ID and DNS names if they are given (an agent's are taken from the entry, not from
+ * here).
  *
  * @returns DER.
  */
-export function createCsr(privateKey: KeyObject, id?: SpiffeId): Uint8Array {
+export function createCsr(
+  privateKey: KeyObject,
+  id?: SpiffeId,
+  { dnsNames = [] }: { readonly dnsNames?: readonly string[] } = {},
+): Uint8Array {
   const publicKey = createPublicKey(privateKey);
   const { identifier, hash } = signatureAlgorithmFor(publicKey);
   const attributes =
@@ -94,7 +99,7 @@ export function createCsr(privateKey: KeyObject, id?: SpiffeId): Uint8Array {
           0xa0,
           sequence(
             objectIdentifier(Oid.extensionRequest),
-            element(Tag.set, sequence(subjectAltNameExtension(id, [], false))),
+            element(Tag.set, sequence(subjectAltNameExtension(id, dnsNames, false))),
           ),
         );
   const info = sequence(
