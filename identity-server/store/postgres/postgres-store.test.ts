@@ -6,6 +6,8 @@ import {
   TEST_USER,
   type TestDatabaseServer,
 } from '../../../test/support/databases.ts';
+import { pemOf } from '../../../sdk/x509-svid/pem.ts';
+import { testAuthority } from '../../../test/support/authority.ts';
 import { HAS_ACCOUNT } from '../../../test/support/account.ts';
 import type { DatabaseSettings } from '../settings.ts';
 import { newEntry, testStore } from '../store-contract.ts';
@@ -70,4 +72,34 @@ describe.skipIf(!HAS_ACCOUNT)('PostgreSQL', () => {
     await heard;
     expect((await other.snapshot()).entries).toHaveLength(1);
   });
+
+  test('over TLS it checks whose certificate that is', async () => {
+    const authority = await testAuthority();
+    const { certificates, privateKey } = await authority.issue('/database', { dnsNames: ['db.example.org'] });
+    const certificatePem = (der: Uint8Array) => pemOf('CERTIFICATE', [der]);
+    await using encrypted = await startPostgres({
+      cert: certificatePem(certificates[0]!),
+      key: pemOf('PRIVATE KEY', [privateKey]),
+    });
+    const open = async (tls: DatabaseSettings['tls']) => {
+      const over = { port: encrypted.port, name: 'postgres', tls };
+      return openPostgresStore({ ...settings('postgres'), ...over, trustDomain }).then(
+        async (store) => {
+          await store[Symbol.asyncDispose]();
+          return 'opened';
+        },
+        (error: Error) => error.message,
+      );
+    };
+    const ca = certificatePem(authority.certificate.der);
+    const tls = { ca, cert: undefined, key: undefined, servername: 'db.example.org' };
+    expect(await open(tls)).toBe('opened');
+    expect(await open({ ...tls, servername: 'other.example.org' })).toMatch(
+      /cannot be used: .*other.example.org/,
+    );
+    const stranger = certificatePem((await testAuthority()).certificate.der);
+    expect(await open({ ...tls, ca: stranger })).toMatch(/cannot be used: .*(certificate|signature)/);
+    expect(await open({ ...tls, ca: undefined })).toMatch(/cannot be used: .*certificate/);
+    expect(await open(undefined)).toMatch(/cannot be used: no pg_hba.conf entry .* no encryption/);
+  }, 60_000);
 });
