@@ -120,9 +120,9 @@ describe.skipIf(!HAS_ACCOUNT)('several servers', () => {
     for (const server of servers) {
       await eventually(async () => (await rootsOf(server)).length === 3, { timeout: 5_000 });
     }
-    const agent = await servers[0]!.attest();
-    const id = await servers[1]!.register({ parent: agent.path, path: '/web', selector: 'unix:uid:1' });
-    const client = await servers[2]!.connect(agent);
+    const agent = await servers[0].attest();
+    const id = await servers[1].register({ parent: agent.path, path: '/web', selector: 'unix:uid:1' });
+    const client = await servers[2].connect(agent);
     await eventually(async () => (await failureOf(sign(client, id))) === 'OK', { timeout: 5_000 });
   });
 

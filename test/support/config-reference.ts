@@ -18,6 +18,8 @@ interface JsonSchema {
   readonly required?: readonly string[];
   readonly items?: JsonSchema;
   readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly anyOf?: readonly JsonSchema[];
 }
 
 /** JSON Schemas by program. */
@@ -47,7 +49,7 @@ function rowsOf(schema: JsonSchema, prefix: string): [string, string, string, st
     const inner =
       property.type === 'array' && property.items?.properties !== undefined
         ? rowsOf(property.items, `${key}[].`)
-        : rowsOf(property, `${key}.`);
+        : [property, ...(property.anyOf ?? [])].flatMap((one) => rowsOf(one, `${key}.`));
     const required = schema.required?.includes(name) ?? false;
     const fallback =
       property.default === undefined
@@ -69,6 +71,8 @@ function rowsOf(schema: JsonSchema, prefix: string): [string, string, string, st
 
 function typeOf(schema: JsonSchema): string {
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
+  if (schema.const !== undefined) return `\`${String(schema.const)}\``;
+  if (schema.anyOf !== undefined) return schema.anyOf.map(typeOf).join(' or ');
   if (schema.type === 'array') return `list of ${schema.items === undefined ? 'any' : typeOf(schema.items)}`;
   return schema.type ?? 'any';
 }
