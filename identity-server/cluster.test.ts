@@ -154,6 +154,11 @@ describe.skipIf(!HAS_ACCOUNT)('a server without its database', () => {
     expect(await renew(client)).toBe('UNAVAILABLE: the database cannot be reached');
     const entry = { parent: agent.path, path: '/late', selector: 'unix:uid:2' };
     expect(await failureOf(server.register(entry))).toBe('UNAVAILABLE: the database cannot be reached');
+    // A token that cannot be looked up is not a wrong one: the node tries again.
+    expect(await failureOf(server.attest('a-token'))).toBe('UNAVAILABLE: the database cannot be reached');
+    expect((await server.local.unary(Entry.method.listEntries, {})).entries).toHaveLength(1);
+    const jwt = client.unary(SVID.method.newJWTSVID, { entryId: id, audience: ['a'] });
+    expect(await failureOf(jwt)).toBe('OK');
     await sign(client, id);
     const refusal = await eventually(
       async () => {
