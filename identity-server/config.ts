@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { durationSchema } from '../daemon/config.ts';
 import { LOG_LEVELS } from '../daemon/log.ts';
+import { administratorsSchema } from './administration/config.ts';
 import { databaseSchema } from './store/database-config.ts';
 import { parseSpiffeId, parseTrustDomain, type SpiffeId, type TrustDomain } from '../sdk/spiffe-id.ts';
 
@@ -207,6 +208,9 @@ export const identityServerConfigSchema = z
       .describe(
         'SPIFFE IDs that administer the server besides entries marked `admin`; also of trust domains whose bundle is known.',
       ),
+    administrators: administratorsSchema.describe(
+      'Administrators with limits: RPCs, and IDs by patterns of whole segments.',
+    ),
     audit_log: z
       .boolean()
       .default(false)

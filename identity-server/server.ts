@@ -9,7 +9,7 @@ import { openDiskKeyManager } from '../daemon/key-manager/disk.ts';
 import type { Logger } from '../daemon/log.ts';
 import { delay } from '../sdk/backoff.ts';
 import type { X509BundleSource } from '../sdk/bundle/x509-bundle.ts';
-import { trustDomainOf } from '../sdk/spiffe-id.ts';
+import { trustDomainOf, type TrustDomain } from '../sdk/spiffe-id.ts';
 import { createAudit } from './api/audit.ts';
 import type { Caller } from './api/caller.ts';
 import { createGuard } from './api/guard.ts';
@@ -22,6 +22,7 @@ import { openCertificateAuthority, type CertificateAuthority } from './ca/certif
 import type { IdentityServerConfig } from './config.ts';
 import { openRegistry, type Registry } from './entry/registry.ts';
 import { startMaintenance } from './maintenance.ts';
+import { createScopes } from './administration/config.ts';
 import { PushHub } from './push/hub.ts';
 import { createNodeAttestors } from './node-attestors.ts';
 import { openServerName } from './server-name.ts';
@@ -94,9 +95,12 @@ export async function startIdentityServer(
   });
 
   const push = started.use(new PushHub({ registry, trustDomain, refreshHint: REFRESH_HINT, now }));
+  const adminIds = new Set(config.admin_ids);
+  const scopes = createScopes(config.administrators, { trustDomain, adminIds });
+  const administrators = new Set([...adminIds, ...scopes.keys()]);
   const grpc = new GrpcServer<Caller>({
     log,
-    guard: createGuard({ registry, store, adminIds: new Set(config.admin_ids), now }),
+    guard: createGuard({ registry, store, adminIds, scopes, now }),
     translate: (thrown) => unavailable(thrown, log),
     onCall: requestLog(log),
     // Without an SVID one can attest and fetch the bundle: small messages, soon done.
@@ -117,6 +121,7 @@ export async function startIdentityServer(
     refreshHint: REFRESH_HINT,
     ownSvid: () => svid.current,
     push,
+    administrators,
     layers: {
       throttle: createThrottle(rateLimits(config)),
       audit: config.audit_log ? createAudit(log) : undefined,
@@ -129,7 +134,7 @@ export async function startIdentityServer(
     ...config.listen,
     option: 'listen',
     identity: await svid.renew(),
-    bundles: callerBundles(config, registry.bundles),
+    bundles: callerBundles([trustDomain, ...[...administrators].map(trustDomainOf)], registry.bundles),
     log,
     now,
     onConnection: (socket, caller) => grpc.serve(socket, caller),
@@ -228,7 +233,7 @@ function rateLimits({ rate_limits: limits }: IdentityServerConfig): RateLimits {
 
 // Callers are of this trust domain, or of one that an administrator by configuration is of: nobody else from abroad has
 // anything to do here, whatever this trust domain federates with.
-function callerBundles(config: IdentityServerConfig, bundles: X509BundleSource): X509BundleSource {
-  const welcome = new Set([config.trust_domain, ...config.admin_ids.map(trustDomainOf)]);
+function callerBundles(names: Iterable<TrustDomain>, bundles: X509BundleSource): X509BundleSource {
+  const welcome = new Set(names);
   return { x509Bundle: (name) => (welcome.has(name) ? bundles.x509Bundle(name) : undefined) };
 }

@@ -8,6 +8,8 @@ import {
 } from '../../sdk/api/gen/spire/api/types/status_pb.ts';
 import { trustDomainOf, type SpiffeId } from '../../sdk/spiffe-id.ts';
 import type { VerifiedX509Svid } from '../../sdk/x509-svid/verify.ts';
+import { noteScope } from '../administration/scope-of-call.ts';
+import type { Scope } from '../administration/scope.ts';
 import type { Registry } from '../entry/registry.ts';
 import { StoreUnavailableError } from '../store/errors.ts';
 import type { Store } from '../store/store.ts';
@@ -21,6 +23,8 @@ export interface GuardOptions {
   readonly store: Pick<Store, 'updateNode'>;
   /** IDs that are administrators by configuration. */
   readonly adminIds: ReadonlySet<SpiffeId>;
+  /** Administrators with limits; these hold whatever an entry says. */
+  readonly scopes?: ReadonlyMap<SpiffeId, Scope>;
   readonly now: () => number;
 }
 
@@ -42,6 +46,8 @@ export function createGuard(options: GuardOptions): Guard<Caller> {
     if (caller.svid === undefined) throw denied(path);
     const grounds = await groundsOf(path, caller.svid, allowed, options);
     noteAuthorization(context, grounds);
+    const scope = grounds.as === 'admin' ? options.scopes?.get(caller.svid.id) : undefined;
+    if (scope !== undefined) noteScope(context, scope);
   };
 }
 
@@ -62,8 +68,11 @@ async function groundsOf(
     );
   }
   if (now() <= svid.pathNotAfter) {
-    if (allowed.includes('admin') && adminIds.has(svid.id)) return { as: 'admin', via: 'config' };
+    const scope = options.scopes?.get(svid.id);
+    const isAdmin = scope === undefined ? adminIds.has(svid.id) : scope.allowsRpc(path);
+    if (allowed.includes('admin') && isAdmin) return { as: 'admin', via: 'config' };
     for (const role of ['admin', 'downstream'] as const) {
+      if (role === 'admin' && scope !== undefined) continue;
       if (allowed.includes(role) && registry.hasRole(svid.id, role)) return { as: role, via: 'entries' };
     }
   }

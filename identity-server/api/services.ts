@@ -16,6 +16,10 @@ import type { TrustDomain as TrustDomainName } from '../../sdk/spiffe-id.ts';
 import type { CertificateAuthority } from '../ca/certificate-authority.ts';
 import type { Registry } from '../entry/registry.ts';
 import type { Store } from '../store/store.ts';
+import { scoped } from '../administration/scoped-handlers.ts';
+import { explainService } from '../explain/service.ts';
+import { Explain } from '../../sdk/api/gen/sigil/explain/v1/explain_pb.ts';
+import type { SpiffeId } from '../../sdk/spiffe-id.ts';
 import { agentService } from './agent-service.ts';
 import { bundleService } from './bundle-service.ts';
 import type { Caller } from './caller.ts';
@@ -51,11 +55,13 @@ export interface ServiceOptions {
 export interface AddServicesOptions extends ServiceOptions, Pick<DebugOptions, 'ownSvid'> {
   readonly layers: Layers;
   readonly push: PushHub;
+  /** Everybody whom the configuration makes an administrator, with limits or without. */
+  readonly administrators: ReadonlySet<SpiffeId>;
 }
 
 export function addServices(server: GrpcServer<Caller>, options: AddServicesOptions): void {
   const add = <Service extends DescService>(service: Service, handlers: Handlers<Service, Caller>) =>
-    server.add(service, layered(service, handlers, options.layers));
+    server.add(service, layered(service, scoped(service, handlers, options), options.layers));
   add(Agent, agentService(options));
   add(Entry, entryService(options));
   add(SVID, svidService(options));
@@ -63,6 +69,7 @@ export function addServices(server: GrpcServer<Caller>, options: AddServicesOpti
   add(TrustDomain, trustDomainService(options));
   add(LocalAuthority, localAuthorityService(options));
   add(Sync, syncService(options.push));
+  add(Explain, explainService(options));
   // For the local socket: on TCP, the guard says that they do not exist.
   add(Logger, loggerService(options));
   add(Debug, debugService(options));

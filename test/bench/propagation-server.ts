@@ -83,7 +83,7 @@ export async function startBenchServer(agents: number, selectorsOf: (index: numb
     hub,
     port: listener.port,
     chains,
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
     roots: registry.bundles
       .x509Bundle(trustDomain)!
       .authorities.map(({ der }) => Buffer.from(der).toString('base64')),
