@@ -13,7 +13,7 @@ import { createCsr } from '../sdk/x509-svid/csr.ts';
 import { failureOf, startTestServer, TRUST_DOMAIN } from './testing.ts';
 
 test('tokens and private keys appear in no log, listing or database', async () => {
-  await using server = await startTestServer();
+  await using server = await startTestServer({ config: { audit_log: true } });
   const id = (path: string) => ({ trustDomain: TRUST_DOMAIN, path });
   const { value: token } = await server.local.unary(Agent.method.createJoinToken, {
     ttl: 60,
@@ -25,7 +25,10 @@ test('tokens and private keys appear in no log, listing or database', async () =
   const entryId = await server.register({ parent, path: '/web', selector: 'unix:uid:1' });
   const selector = `spiffe_id:spiffe://${TRUST_DOMAIN}${parent}`;
   await server.register({ parent, path: '/alias', selector });
+  // Parents of agents that are still to come: these tokens are good yet.
+  await server.register({ parent: `/spire/agent/join_token/${unused}`, path: '/later', selector });
   const agent = await server.attest(token);
+  await server.local.unary(Agent.method.getAgent, { id: id(parent) });
   await failureOf(server.attest(token));
   await failureOf(server.attest('wrong-token-5d41402a'));
   const client = await server.connect(agent);
@@ -35,7 +38,7 @@ test('tokens and private keys appear in no log, listing or database', async () =
 
   const agents = await server.local.unary(Agent.method.listAgents, {});
   const entries = await server.local.unary(Entry.method.listEntries, {});
-  expect([agents.agents.length, entries.entries.length]).toEqual([1, 3]);
+  expect([agents.agents.length, entries.entries.length]).toEqual([1, 4]);
   const data = join(server.folder, 'data');
   const { keys } = JSON.parse(readFileSync(join(data, 'keys.json'), 'utf8')) as {
     keys: Record<string, string>;

@@ -1,5 +1,6 @@
 // What the audit log says of a request: IDs, names and digests. Never a token, a key or a CSR itself.
 import { createHash } from 'node:crypto';
+import { idWithoutToken } from './join-token-id.ts';
 
 /** Fields of one line. */
 export type AuditFields = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
@@ -82,7 +83,7 @@ function fieldsOf(fields: Fields): AuditFields {
     spiffe_id: idText(typeof id === 'string' ? fields.spiffeId : (id ?? fields.spiffeId)),
     parent_id: idText(fields.parentId),
     agent_id: idText(fields.agentId),
-    selectors: fields.selectors?.map(({ type, value }) => `${type}:${value}`),
+    selectors: fields.selectors?.map(({ type, value }) => idWithoutToken(`${type}:${value}`)),
     x509_svid_ttl: fields.x509SvidTtl,
     jwt_svid_ttl: fields.jwtSvidTtl,
     federates_with: fields.federatesWith,
@@ -112,5 +113,5 @@ function defined(fields: AuditFields): AuditFields {
 }
 
 function idText(id: Id | undefined): string | undefined {
-  return id === undefined ? undefined : `spiffe://${id.trustDomain}${id.path}`;
+  return id === undefined ? undefined : idWithoutToken(`spiffe://${id.trustDomain}${id.path}`);
 }

@@ -9,6 +9,16 @@ import { isSpiffeId, pathOf, spiffeIdOf, trustDomainOf, type SpiffeId } from '..
 import type { Entry, Selector } from '../store/store.ts';
 import type { ServiceOptions } from './services.ts';
 
+const DIGEST = /^[0-9a-f]{32}$/;
+
+/** An ID as it may be written down: where SPIRE's form has a token, ours has its digest. */
+export function idWithoutToken(id: string): string {
+  const start = id.indexOf(JOIN_TOKEN_PATH);
+  if (start < 0) return id;
+  const name = id.slice(start + JOIN_TOKEN_PATH.length);
+  return DIGEST.test(name) ? id : id.slice(0, start) + joinTokenAgentPath(joinTokenDigest(name));
+}
+
 /** The ID under which an agent is known, given that or SPIRE's form of it. */
 export async function knownAgentId(
   id: SpiffeId,
@@ -19,7 +29,7 @@ export async function knownAgentId(
   const name = path.slice(JOIN_TOKEN_PATH.length);
   const digest = joinTokenDigest(name);
   const translated = spiffeIdOf(trustDomainOf(id), joinTokenAgentPath(digest));
-  if (!/^[0-9a-f]{32}$/.test(name)) return translated;
+  if (!DIGEST.test(name)) return translated;
   // It has the form of our own names; it is a token all the same if one of that text was given out.
   const isToken = registry.node(translated) !== undefined || (await store.hasJoinToken(digest));
   return isToken ? translated : id;
