@@ -14,7 +14,7 @@ const OWNED_PACKAGES: readonly (readonly [name: string, owners: RegExp])[] = [
   ['kysely', /^identity-server\/store\//],
   ['@peculiar/x509', /^(sdk\/x509-svid\/.*\.test\.ts|test\/|edge-proxy\/test-support\/)/],
   ['pino', /^daemon\/log\.ts$/],
-  ['commander', /^(cli\/main\.ts|test\/support\/)/],
+  ['commander', /^(cli\/(main|options)\.ts|cli\/tree\/|test\/support\/)/],
 ];
 
 /** What breaks a rule, a line each. */
