@@ -8,6 +8,7 @@ import { note, print } from './output.ts';
 import { PACKAGE_FOLDER } from './runtimes.ts';
 import { addAgentCommands, addTokenCommands } from './tree/agent.ts';
 import { addEntryCommands } from './tree/entry.ts';
+import { addExplainCommand } from './tree/explain.ts';
 import { addOperateCommands, addTokenMints, addX509Mint } from './tree/operate.ts';
 import { addAuthorityCommands, addBundleCommands, addFederationCommands } from './tree/trust.ts';
 import { VERSION } from './version.ts';
@@ -32,6 +33,7 @@ export function createProgram(): Command {
   addRun(program);
   addTokenCommands(program);
   addEntryCommands(program);
+  addExplainCommand(program);
   addBundleCommands(program);
   addAuthorityCommands(program);
   addFederationCommands(program);
