@@ -1,6 +1,6 @@
 // Where a mesh that `svid up` started keeps its sockets, and how other commands find the newest one.
 // The folder lies below a shared temporary folder, so its owner and mode are checked before anything in it is trusted.
-import { lstatSync, mkdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { Buffer } from 'node:buffer';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,9 +49,17 @@ export function setCurrentMesh(folder: string): void {
   symlinkSync(folder, link);
 }
 
-/** Takes the mark away again if it still names `folder`. */
+/** Takes the mark away again if it still names `folder`; an older mesh that is still up is then the newest. */
 export function clearCurrentMesh(folder: string): void {
-  if (currentMesh() === folder) rmSync(join(runtimeRoot(), 'current'), { force: true });
+  if (currentMesh() !== folder) return;
+  const root = runtimeRoot();
+  rmSync(join(root, 'current'), { force: true });
+  const older = readdirSync(root)
+    .map((name) => join(root, name))
+    .filter((place) => place !== folder && existsSync(join(place, 'run')))
+    .sort()
+    .at(-1);
+  if (older !== undefined) setCurrentMesh(older);
 }
 
 function isOurs(folder: string): boolean {
