@@ -1,4 +1,2 @@
 // The version, as package.json has it.
-import manifest from '../package.json' with { type: 'json' };
-
-export const VERSION: string = manifest.version;
+export { VERSION } from '../daemon/version.ts';

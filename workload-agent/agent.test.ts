@@ -4,6 +4,7 @@ import { createServer } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Logger } from '../daemon/log.ts';
+import { VERSION } from '../daemon/version.ts';
 import { PermissionDeniedDetails_Reason as Reason } from '../sdk/api/gen/spire/api/types/status_pb.ts';
 import { pemOf } from '../sdk/x509-svid/pem.ts';
 import { parseX509Svid } from '../sdk/x509-svid/x509-svid.ts';
@@ -93,6 +94,9 @@ describe('an agent', () => {
       if (serials.length === 3) break;
     }
     expect(new Set(serials).size).toBe(3);
+    expect(server.state.versions).toEqual([
+      `spiffe://example.org/spire/agent/join_token/token-1 sigil ${VERSION}`,
+    ]);
     expect(statSync(agent.state).mode & 0o777).toBe(0o600);
     expect(statSync(agent.socket).mode & 0o777).toBe(0o777);
     const begin = performance.now();

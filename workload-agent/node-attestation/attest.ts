@@ -1,4 +1,4 @@
-// The two RPCs by which an agent gets its own SVID: AttestAgent, as nobody, and RenewAgent, as itself.
+// What an agent asks of the server for itself: AttestAgent, as nobody, and RenewAgent and PostStatus, as itself.
 import { generatePrivateKey } from '../../daemon/key-manager/local-key.ts';
 import type { NodeAttestation, NodeAttestorAgent } from '../../attestors/node/node-attestor-agent.ts';
 import { Agent, type AttestAgentResponse } from '../../sdk/api/gen/spire/api/server/agent/v1/agent_pb.ts';
@@ -8,6 +8,7 @@ import { isMemberOf, type TrustDomain } from '../../sdk/spiffe-id.ts';
 import { createCsr } from '../../sdk/x509-svid/csr.ts';
 import { parseX509Svid, type X509Svid } from '../../sdk/x509-svid/x509-svid.ts';
 import { Buffer } from 'node:buffer';
+import { VERSION } from '../../daemon/version.ts';
 import { failureText } from './failure-text.ts';
 import { RPC_TIMEOUT } from './server-connection.ts';
 
@@ -85,6 +86,12 @@ export async function renewAgent(
   );
   if (svid === undefined) throw new Error('the server answered the renewal without an SVID');
   return readSvid(svid, privateKey, trustDomain);
+}
+
+/** Tells the server which software this agent is; operators see it in their listings. */
+export async function reportVersion(client: GrpcClient, signal: AbortSignal): Promise<void> {
+  const agentVersion = `sigil ${VERSION}`;
+  await client.unary(Agent.method.postStatus, { agentVersion }, { timeout: RPC_TIMEOUT, signal });
 }
 
 function svidOf(result: Extract<AttestAgentResponse['step'], { case: 'result' }>['value']): X509SVID {

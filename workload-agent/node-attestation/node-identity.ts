@@ -9,7 +9,7 @@ import type { X509Svid } from '../../sdk/x509-svid/x509-svid.ts';
 import { fetchBundle } from '../sync/fetch-bundles.ts';
 import { authorityKeyOf, type ServerBundle } from '../authority-key.ts';
 import { renewalTime } from '../renewal.ts';
-import { attestAgent, renewAgent } from './attest.ts';
+import { attestAgent, renewAgent, reportVersion } from './attest.ts';
 import type { Denial } from './denial.ts';
 import { failureText, withoutToken } from './failure-text.ts';
 import { ServerConnection } from './server-connection.ts';
@@ -40,6 +40,7 @@ export class NodeIdentity implements Disposable {
   #reattestable = false;
   #renewAt = 0;
   #denied = false;
+  #reported = false;
 
   constructor(options: NodeIdentityOptions) {
     this.#options = options;
@@ -111,6 +112,7 @@ export class NodeIdentity implements Disposable {
     } else if (this.#now() >= this.#renewAt) {
       await this.#renew(signal);
     }
+    this.#report(signal);
   }
 
   /** Takes note that the server turned this agent away. */
@@ -149,11 +151,21 @@ export class NodeIdentity implements Disposable {
     this.#bundle ??= await fetchBundle(client, trustDomain, signal);
     this.#use(svid, reattestable, this.#now());
     this.#denied = false;
+    this.#reported = false;
     await this.#save();
     log.info(
       { id: withoutToken(svid.id), serial: svid.serial, expires: new Date(svid.notAfter).toISOString() },
       'attested this node',
     );
+  }
+
+  // Once a run, and after each attestation, since the server may have forgotten this agent. Nothing waits for it.
+  #report(signal: AbortSignal): void {
+    if (this.#reported) return;
+    this.#reported = true;
+    reportVersion(this.connection.client(), signal).catch((error: unknown) => {
+      this.#options.log.debug({ reason: failureText(error) }, 'could not tell the server the version');
+    });
   }
 
   async #renew(signal: AbortSignal): Promise<void> {

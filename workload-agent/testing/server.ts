@@ -42,6 +42,8 @@ export interface TestServerState {
   /** What was asked, in order. */
   readonly calls: string[];
   readonly requestedIds: string[][];
+  /** What agents said of themselves. */
+  readonly versions: string[];
 }
 
 export interface TestServer extends Disposable {
@@ -60,6 +62,7 @@ export function testServerState(over: Partial<TestServerState> = {}): TestServer
     pageSize: 500,
     calls: [],
     requestedIds: [],
+    versions: [],
     ...over,
   };
 }
@@ -113,6 +116,10 @@ export async function startTestServer(
           const svid = await issue(id, step.value.params!.csr, state.agentLifetime);
           yield { step: { case: 'result', value: { svid, reattestable: false } } };
         }
+      },
+      async postStatus({ agentVersion }, { caller }) {
+        state.versions.push(`${expectAgent(caller)} ${agentVersion}`);
+        return {};
       },
       async renewAgent({ params }, { caller }) {
         return { svid: await issue(expectAgent(caller), params!.csr, state.agentLifetime) };
