@@ -8,6 +8,7 @@ import type { NodeIdentity } from './node-attestation/node-identity.ts';
 import { retryCeiling } from './renewal.ts';
 import type { SvidCache } from './svid-cache/svid-cache.ts';
 import type { EarlySync } from './sync/early-sync.ts';
+import { pauseAfterFailure } from './sync/push-reconnect.ts';
 import type { PushFollower } from './sync/push.ts';
 import type { Synchronizer } from './sync/synchronizer.ts';
 import { createOccasionalLog } from '../daemon/occasional-log.ts';
@@ -78,8 +79,7 @@ export async function runAgentLoop(options: AgentLoopOptions): Promise<void> {
       wait = Math.min(Math.max(due - now(), MIN_WAIT), options.syncInterval * 1.1);
     } catch (error) {
       if (signal.aborted) return;
-      // All agents have lost the server at once: they do not come back at once.
-      wait = push.broke && !failing ? random() * RECONNECT_SPREAD : backoff.next();
+      wait = pauseAfterFailure({ isFirst: !failing, broke: push.broke }, backoff, random);
       failing = true;
       nextSync = 0;
       seen = push.version;
@@ -113,8 +113,6 @@ async function follow({ push, synchronizer, signal }: AgentLoopOptions): Promise
 const MIN_WAIT = 20;
 // How long what was written a moment ago may be on its way.
 const PUSH_GRACE = 50;
-// Milliseconds over which agents come back that have lost their server.
-const RECONNECT_SPREAD = 2_000;
 // Until the first sync nobody can be served, so the server is asked often.
 const FIRST_CEILING = 5_000;
 

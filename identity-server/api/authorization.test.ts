@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { createPrivateKey } from 'node:crypto';
 import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
+import { Explain } from '../../sdk/api/gen/sigil/explain/v1/explain_pb.ts';
 import { Agent } from '../../sdk/api/gen/spire/api/server/agent/v1/agent_pb.ts';
 import { Bundle } from '../../sdk/api/gen/spire/api/server/bundle/v1/bundle_pb.ts';
 import { Debug } from '../../sdk/api/gen/spire/api/server/debug/v1/debug_pb.ts';
@@ -134,7 +135,18 @@ describe('the table', () => {
   });
 });
 
-const SERVED = [Agent, Bundle, Entry, SVID, TrustDomain, LocalAuthority, Debug, Logger, Health] as const;
+const SERVED = [
+  Agent,
+  Bundle,
+  Entry,
+  SVID,
+  TrustDomain,
+  LocalAuthority,
+  Explain,
+  Debug,
+  Logger,
+  Health,
+] as const;
 
 test('over the wire, each class of caller reaches what the table says and nothing else', async () => {
   await using server = await startTestServer({

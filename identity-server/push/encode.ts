@@ -13,8 +13,11 @@ import type { Denial } from './denials.ts';
 /** A part of a message. */
 export type Part = Uint8Array;
 
-/** Far below the 4 MiB that a plain gRPC client takes, so that others get their turn between two. */
-export const MESSAGE_BYTES = 256 * 1024;
+/**
+ * Far below the 4 MiB that a plain gRPC client takes: others get their turn between two, and who does not read holds
+ * some twenty of them.
+ */
+export const MESSAGE_BYTES = 64 * 1024;
 
 function part(fields: MessageInitShape<typeof WatchResponseSchema>): Part {
   return toBinary(WatchResponseSchema, create(WatchResponseSchema, fields));

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { Sync, type Position, type WatchResponse } from '../../sdk/api/gen/sigil/sync/v1/sync_pb.ts';
@@ -6,7 +7,7 @@ import { Bundle } from '../../sdk/api/gen/spire/api/server/bundle/v1/bundle_pb.t
 import { Entry } from '../../sdk/api/gen/spire/api/server/entry/v1/entry_pb.ts';
 import type { GrpcClient } from '../../sdk/grpc/client.ts';
 import { testAuthority } from '../../test/support/authority.ts';
-import { startTestServer, TRUST_DOMAIN, type TestServer } from '../testing.ts';
+import { startTestServer, temporaryFolder, TRUST_DOMAIN, type TestServer } from '../testing.ts';
 import { digestOf } from './subscriber.ts';
 
 const idOf = (path: string) => ({ trustDomain: TRUST_DOMAIN, path });
@@ -182,7 +183,7 @@ describe('Watch', () => {
     expect(await streams[2]!.end()).toBe(denied);
   });
 
-  test('goes on from a position, from memory and after a restart from the log; an unknown one begins anew', async () => {
+  test('goes on from a position; an unknown one begins anew', async () => {
     await using first = await startTestServer();
     const agent = await first.attest();
     const [gone] = await addEntries(first, agent.path, ['/a', '/b']);
@@ -233,6 +234,70 @@ describe('Watch', () => {
     now += 61_000;
     await stream.until(() => state.entries.size === 0);
     stream.stop();
+  });
+
+  test('who does not read holds a bounded number of changes, and is told everything anew when he reads on', async () => {
+    await using server = await startTestServer();
+    const agent = await server.attest();
+    const { state, ...stream } = watch(await server.connect(agent));
+    await stream.updated();
+    const dnsNames = Array.from({ length: 100 }, (_, index) => `host-${index}.${'x'.repeat(60)}.example.org`);
+    const ids: string[] = [];
+    for (let batch = 0; batch < 16; batch++) {
+      const paths = Array.from({ length: 100 }, (_, index) => `/e${batch}-${index}`);
+      ids.push(...(await addEntries(server, agent.path, paths, { dnsNames })));
+    }
+    await remove(server, ids.slice(0, 500));
+    await stream.until(() => state.snapshots === 2 && !state.messages.at(-1)!.more);
+    expect([...state.entries.keys()].toSorted()).toEqual(ids.slice(500).toSorted());
+    // What he had not read was not kept for him: he got less than was written.
+    const told = state.messages.reduce((sum, { entries }) => sum + entries.length, 0);
+    expect(told).toBeLessThan(ids.length - 500 + 600);
+    stream.stop();
+  });
+
+  test('goes on from a position in the log, on a server that was started anew', async () => {
+    const folder = temporaryFolder();
+    try {
+      let before: ReturnType<typeof watch>;
+      let agent: Awaited<ReturnType<TestServer['attest']>>;
+      {
+        await using server = await startTestServer({ folder });
+        agent = await server.attest();
+        await addEntries(server, agent.path, ['/a', '/b']);
+        before = watch(await server.connect(agent));
+        await before.updated();
+        before.stop();
+        await addEntries(server, agent.path, ['/c']);
+      }
+      await using server = await startTestServer({ folder });
+      const { position, entries } = before.state;
+      const { state, ...stream } = watch(await server.connect(agent), position, entries);
+      await stream.updated();
+      expect([state.snapshots, stream.paths()]).toEqual([0, ['/a', '/b', '/c']]);
+      expect(state.messages.flatMap(({ entries: told }) => told)).toHaveLength(1);
+      stream.stop();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test('of more than two streams of an agent, the oldest ends', async () => {
+    await using server = await startTestServer();
+    const agent = await server.attest();
+    const streams = [];
+    for (let index = 0; index < 3; index++) {
+      const stream = watch(await server.connect(agent));
+      await stream.updated();
+      streams.push(stream);
+    }
+    expect(await streams[0]!.end()).toMatch(/^ABORTED/);
+    await addEntries(server, agent.path, ['/a']);
+    for (const stream of streams.slice(1)) {
+      await stream.updated();
+      expect(stream.paths()).toEqual(['/a']);
+      stream.stop();
+    }
   });
 
   test('no message is larger than a plain client takes', async () => {

@@ -147,7 +147,7 @@ export class Subscriber {
       yield view.standing;
       return;
     }
-    const parts = [...this.#changes()];
+    const parts = this.#changes();
     const end = endPart(view.position);
     this.#forget();
     yield* messagesOf(parts, end);
@@ -176,10 +176,14 @@ export class Subscriber {
     }
     const { view } = this.#options;
     for (const id of ids) this.#pending.set(id, this.#entries.get(id));
-    const parts = [...this.#beginning(), ...this.#entryChanges()];
+    const [beginning, changes] = [[...this.#beginning()], [...this.#pending]];
+    const parts = function* (): Generator<Part> {
+      yield* beginning;
+      for (const [id, entry] of changes) yield view.part(id, entry);
+    };
     const end = endPart(view.position, digestOf(this.#entries.values()));
     this.#forget();
-    yield* messagesOf(parts, end);
+    yield* messagesOf(parts(), end);
   }
 
   // What the first update of a stream tells besides entries.
@@ -190,14 +194,16 @@ export class Subscriber {
     for (const denial of view.denials()) yield denialPart(denial, false);
   }
 
-  *#changes(): Generator<Part> {
-    for (const [name, bundle] of this.#bundles) yield bundlePart(name, bundle);
-    for (const { denial, isLifted } of this.#denials) yield denialPart(denial, isLifted);
-    yield* this.#entryChanges();
-  }
-
-  *#entryChanges(): Generator<Part> {
-    for (const [id, entry] of this.#pending) yield this.#options.view.part(id, entry);
+  // Made as they are asked for, from what is to be told now.
+  #changes(): Iterable<Part> {
+    const { view } = this.#options;
+    const [entries, bundles, denials] = [[...this.#pending], [...this.#bundles], this.#denials];
+    const parts = function* (): Generator<Part> {
+      for (const [name, bundle] of bundles) yield bundlePart(name, bundle);
+      for (const { denial, isLifted } of denials) yield denialPart(denial, isLifted);
+      for (const [id, entry] of entries) yield view.part(id, entry);
+    };
+    return parts();
   }
 
   // The usual case: one entry changed, and everybody whom it concerns gets the same bytes.
