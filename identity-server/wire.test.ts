@@ -1,138 +1,219 @@
 // SPIRE's wire by its numbers: messages are written and read here field by field, and not by our generated code, which
-// could be wrong on both sides alike.
-import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
+// could be wrong on both sides alike. Entries and SVIDs.
 import { Buffer } from 'node:buffer';
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCsr } from '../sdk/x509-svid/csr.ts';
-import { pemOf } from '../sdk/x509-svid/pem.ts';
-import { AUTHORIZATION } from './api/authorization.ts';
-import { startTestServer, type TestServer } from './testing.ts';
+import { parseCertificate } from '../sdk/x509-svid/certificate.ts';
+import type { SpiffeId } from '../sdk/spiffe-id.ts';
+import type { Message } from '../test/support/protobuf.ts';
+import type { RawClient } from '../test/support/raw-client.ts';
+import { TRUST_DOMAIN } from './testing.ts';
+import {
+  id,
+  idText,
+  newKey,
+  Path,
+  selector,
+  spki,
+  startWireBench,
+  statusOf,
+  type WireBench,
+} from './wire-testing.ts';
 
-type Fields = Map<number, (bigint | Uint8Array)[]>;
+const { entry: ENTRY, svid: SVID } = Path;
 
-const message = (build: (writer: BinaryWriter) => void): Uint8Array => {
-  const writer = new BinaryWriter();
-  build(writer);
-  return writer.finish();
-};
-const bytes = (writer: BinaryWriter, field: number, value: Uint8Array | string) =>
-  writer.tag(field, WireType.LengthDelimited).bytes(typeof value === 'string' ? Buffer.from(value) : value);
-const number = (writer: BinaryWriter, field: number, value: number) =>
-  writer.tag(field, WireType.Varint).int64(value);
+let bench: WireBench;
+let local: RawClient;
+let agent: RawClient;
+let below: RawClient;
+beforeAll(async () => {
+  bench = await startWireBench();
+  ({ local, agent, below } = bench);
+});
+afterAll(() => bench[Symbol.asyncDispose]());
 
-function read(encoded: Uint8Array): Fields {
-  const reader = new BinaryReader(encoded);
-  const fields: Fields = new Map();
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag();
-    const value = type === WireType.Varint ? BigInt(reader.int64()) : reader.bytes();
-    fields.set(field, [...(fields.get(field) ?? []), value]);
-  }
-  return fields;
-}
-const text = (fields: Fields, field: number) => Buffer.from(fields.get(field)![0] as Uint8Array).toString();
-const inner = (fields: Fields, field: number) => read(fields.get(field)![0] as Uint8Array);
+describe('Entry', () => {
+  const whole: Message = {
+    1: 'whole',
+    2: id('/whole'),
+    3: id('/cluster'),
+    4: [selector('unix', 'uid:1'), selector('unix', 'gid:2')],
+    5: 120,
+    6: ['a.org'],
+    7: true,
+    8: true,
+    9: 4_000_000_000,
+    10: ['a.example', 'b.example'],
+    13: 60,
+    14: 'hint',
+    16: { 1: true, 2: true },
+  };
 
-const identity = (value: Uint8Array) => Buffer.from(value);
-const call = (client: Client, path: string, request: Uint8Array): Promise<Fields> =>
-  new Promise((resolve, reject) => {
-    client.makeUnaryRequest(path, identity, identity, request, (error, answer) => {
-      if (error) reject(error);
-      else resolve(read(answer!));
+  test('every field, there and back', async () => {
+    const created = (await local.call(`${ENTRY}/BatchCreateEntry`, { 1: [whole] })).message(1);
+    expect(statusOf(created)).toBe('0 OK');
+    for (const entry of [created.message(2), await local.call(`${ENTRY}/GetEntry`, { 1: 'whole' })]) {
+      expect(entry.numbers).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16]);
+      expect([entry.text(1), idText(entry.message(2)), idText(entry.message(3))]).toEqual([
+        'whole',
+        'spiffe://example.org/whole',
+        'spiffe://example.org/cluster',
+      ]);
+      expect(entry.messages(4).map((found) => `${found.text(1)}:${found.text(2)}`)).toEqual([
+        'unix:uid:1',
+        'unix:gid:2',
+      ]);
+      expect([5, 7, 8, 9, 13].map((field) => entry.number(field))).toEqual([
+        120n,
+        1n,
+        1n,
+        4_000_000_000n,
+        60n,
+      ]);
+      expect([entry.texts(6), entry.texts(10), entry.text(14)]).toEqual([
+        ['a.org'],
+        ['a.example', 'b.example'],
+        'hint',
+      ]);
+      expect(Number(entry.number(15))).toBeGreaterThan(1_700_000_000);
+      expect([entry.message(16).number(1), entry.message(16).number(2)]).toEqual([1n, 1n]);
+    }
+    // store_svid = 12 excludes the attributes, so it is set on another entry; revision_number = 11 counts updates.
+    const stored = { 1: 'stored', 2: id('/stored'), 3: id('/cluster'), 4: selector('vault', 'x'), 12: true };
+    await local.call(`${ENTRY}/BatchCreateEntry`, { 1: stored });
+    const update = { 1: { 1: 'stored', 14: 'new' }, 2: { 14: true } };
+    const updated = (await local.call(`${ENTRY}/BatchUpdateEntry`, update)).message(1).message(2);
+    expect([updated.number(12), updated.number(11), updated.text(14)]).toEqual([1n, 1n, 'new']);
+  });
+
+  test('masks: each bit lets its own field through, and only the ID is always there', async () => {
+    const get = (mask: Message) => local.call(`${ENTRY}/GetEntry`, { 1: 'whole', 2: mask });
+    expect((await get({})).numbers).toEqual([1]);
+    for (const field of [2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16]) {
+      expect((await get({ [field]: true })).numbers).toEqual([1, field]);
+    }
+  });
+
+  test('filters: ID, parent, selectors, federation, hint, downstream, each by itself', async () => {
+    const ids = async (filter: Message) =>
+      (await local.call(`${ENTRY}/ListEntries`, { 1: filter, 2: {} }))
+        .messages(1)
+        .map((entry) => entry.text(1));
+    const count = async (filter: Message) =>
+      Number((await local.call(`${ENTRY}/CountEntries`, { 1: filter })).number(1));
+    const uid = selector('unix', 'uid:1');
+    const gid = selector('unix', 'gid:2');
+    for (const [filter, found] of [
+      [{ 1: id('/whole') }, ['whole']],
+      [{ 2: id('/cluster') }, ['whole', 'stored']],
+      [{ 3: { 1: [uid, gid], 2: 0 } }, ['whole']],
+      [{ 3: { 1: [uid, gid, selector('a', 'b')], 2: 1 }, 2: id('/cluster') }, ['whole']],
+      [{ 3: { 1: uid, 2: 2 }, 2: id('/cluster') }, ['whole']],
+      [{ 3: { 1: [selector('vault', 'x')], 2: 3 } }, ['stored']],
+      [{ 4: { 1: ['a.org', 'a.org'], 2: 0 } }, ['whole']],
+      [{ 5: { 1: 'new' } }, ['stored']],
+      [{ 6: { 1: true }, 2: id('/cluster') }, ['whole']],
+      // SPIRE's command line always sends false, and means no filter.
+      [{ 6: {}, 2: id('/cluster') }, ['whole', 'stored']],
+    ] as const) {
+      expect([await ids(filter), await count(filter)]).toEqual([found, found.length]);
+    }
+    const first = await local.call(`${ENTRY}/ListEntries`, { 1: { 2: id('/cluster') }, 3: 1 });
+    expect([first.messages(1).length, first.text(2)]).toEqual([1, expect.stringMatching(/^\d+$/)]);
+    const rest = await local.call(`${ENTRY}/ListEntries`, {
+      1: { 2: id('/cluster') },
+      3: 1,
+      4: first.text(2),
     });
+    expect(rest.messages(1)[0]!.text(1)).toBe('stored');
   });
-const localClient = (server: TestServer) =>
-  new Client(`unix:${server.server.socketPath}`, credentials.createInsecure());
 
-test('token, entry, attestation and SVID by field numbers', async () => {
-  await using server = await startTestServer();
-  const local = localClient(server);
-  const AGENT = '/spire.api.server.agent.v1.Agent';
-  const token = await call(
-    local,
-    `${AGENT}/CreateJoinToken`,
-    message((writer) => void number(writer, 1, 600)),
-  );
-  expect(token.get(2)![0]).toBeGreaterThan(BigInt(Math.floor(Date.now() / 1_000)) + 590n);
-
-  const bundle = await call(local, '/spire.api.server.bundle.v1.Bundle/GetBundle', new Uint8Array());
-  expect(text(bundle, 1)).toBe('example.org');
-  const root = inner(bundle, 2).get(1)![0] as Uint8Array;
-  expect(bundle.get(5)).toEqual([2n]);
-
-  const tls = (key: Buffer | null, chain: Buffer | null) =>
-    new Client(
-      `127.0.0.1:${server.server.port}`,
-      credentials.createSsl(Buffer.from(pemOf('CERTIFICATE', [root])), key, chain, {
-        checkServerIdentity: () => undefined,
-      }),
-      { 'grpc.ssl_target_name_override': 'spire-server' },
+  test('authorised entries: at once, and the conversation of SPIRE’s agents', async () => {
+    const all = await agent.call(`${ENTRY}/GetAuthorizedEntries`, { 1: { 2: true } });
+    expect(all.messages(1).map((entry) => entry.text(1))).toEqual(
+      expect.arrayContaining(['whole', 'stored']),
     );
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const attest = message((writer) => {
-    const data = message((w) => void bytes(bytes(w, 1, 'join_token'), 2, text(token, 1)));
-    const params = message((w) => void bytes(w, 1, createCsr(privateKey)));
-    bytes(
-      writer,
-      1,
-      message((w) => void bytes(bytes(w, 1, data), 2, params)),
-    );
+    const mask = {
+      2: true,
+      4: true,
+      6: true,
+      7: true,
+      8: true,
+      11: true,
+      12: true,
+      14: true,
+      15: true,
+      16: true,
+    };
+    const [answer] = await agent.stream(`${ENTRY}/SyncAuthorizedEntries`, [{ 1: mask }]);
+    // Few entries: entries = 2, no revisions, no more.
+    expect(answer!.numbers).toEqual([2]);
+    const found = answer!.messages(2).find((entry) => entry.text(1) === 'whole')!;
+    expect(found.numbers).toEqual([1, 2, 4, 6, 7, 8, 14, 15, 16]);
   });
-  const anonymous = tls(null, null);
-  const stream = anonymous.makeBidiStreamRequest(`${AGENT}/AttestAgent`, identity, identity);
-  stream.end(attest);
-  const answers: Fields[] = [];
-  for await (const answer of stream) answers.push(read(answer as Uint8Array));
-  expect(answers).toHaveLength(1);
-  // AttestAgentResponse.result = 1, Result.svid = 1; Result.reattestable = 2 is false and so absent.
-  const result = inner(answers[0]!, 1);
-  expect(result.has(2)).toBe(false);
-  const svid = inner(result, 1);
-  const agentPath = text(inner(svid, 2), 2);
-  expect(text(inner(svid, 2), 1)).toBe('example.org');
-  expect(svid.get(1)).toHaveLength(1);
 
-  const id = (path: string) => message((w) => void bytes(bytes(w, 1, 'example.org'), 2, path));
-  const selector = message((w) => void bytes(bytes(w, 1, 'unix'), 2, 'uid:1'));
-  const entry = message((w) => void bytes(bytes(bytes(w, 2, id('/web')), 3, id(agentPath)), 4, selector));
-  const created = await call(
-    local,
-    '/spire.api.server.entry.v1.Entry/BatchCreateEntry',
-    message((w) => void bytes(w, 1, entry)),
-  );
-  const createdResult = inner(created, 1);
-  // Status.code = 1 is 0 and so absent.
-  expect([inner(createdResult, 1).has(1), text(inner(createdResult, 1), 2)]).toEqual([false, 'OK']);
-  const entryId = text(inner(createdResult, 2), 1);
-
-  const key = Buffer.from(pemOf('PRIVATE KEY', [privateKey.export({ type: 'pkcs8', format: 'der' })]));
-  const chain = Buffer.from(pemOf('CERTIFICATE', svid.get(1) as Uint8Array[]));
-  const agent = tls(key, chain);
-  const param = message((w) => void bytes(bytes(w, 1, entryId), 2, createCsr(privateKey)));
-  const signed = await call(
-    agent,
-    '/spire.api.server.svid.v1.SVID/BatchNewX509SVID',
-    message((w) => void bytes(w, 1, param)),
-  );
-  expect(text(inner(inner(inner(signed, 1), 2), 2), 2)).toBe('/web');
-  for (const client of [local, anonymous, agent]) client.close();
+  test('deletes by ID, each with its status', async () => {
+    const deleted = await local.call(`${ENTRY}/BatchDeleteEntry`, { 1: ['stored', 'nobody', ''] });
+    expect(deleted.messages(1).map((result) => [result.text(2), statusOf(result)])).toEqual([
+      ['stored', '0 OK'],
+      ['nobody', '5 entry not found'],
+      ['', '3 missing entry ID'],
+    ]);
+  });
 });
 
-test('random bytes to every method: an answer or an error, and the server lives', async () => {
-  await using server = await startTestServer();
-  const local = localClient(server);
-  const codes = new Set<string>();
-  for (const path of AUTHORIZATION.keys()) {
-    for (let round = 0; round < 5; round++) {
-      const failed = await call(local, path, randomBytes(round * 40)).catch((error: unknown) => error);
-      if (failed instanceof Error) codes.add(status[(failed as ServiceError).code]);
-    }
-  }
-  expect(codes.has('UNKNOWN')).toBe(false);
-  const bundle = await call(local, '/spire.api.server.bundle.v1.Bundle/GetBundle', new Uint8Array());
-  expect(text(bundle, 1)).toBe('example.org');
-  expect(server.lines.filter((line) => line.includes('"level":"error"'))).toEqual([]);
-  local.close();
+describe('SVID', () => {
+  test('X.509: minted, issued in batches, and signing certificates for servers below', async () => {
+    const { privateKey } = newKey();
+    const minted = await local.call(`${SVID}/MintX509SVID`, {
+      1: createCsr(privateKey, `spiffe://${TRUST_DOMAIN}/minted` as SpiffeId),
+      2: 90,
+    });
+    const svid = minted.message(1);
+    const leaf = parseCertificate(svid.bytes(1));
+    expect([idText(svid.message(2)), Number(svid.number(3))]).toEqual([
+      'spiffe://example.org/minted',
+      leaf.notAfter / 1_000,
+    ]);
+    expect(leaf.notAfter - leaf.notBefore).toBe(100_000);
+    const csr = createCsr(privateKey);
+    const batch = await agent.call(`${SVID}/BatchNewX509SVID`, {
+      1: [{ 1: 'whole', 2: csr }, { 1: 'nobody', 2: csr }, { 2: csr }, { 1: 'whole' }],
+    });
+    expect(batch.messages(1).map(statusOf)).toEqual([
+      '0 OK',
+      '5 entry not found or not authorized',
+      '3 missing entry ID',
+      '3 missing CSR',
+    ]);
+    const issued = batch.messages(1)[0]!.message(2);
+    expect([issued.message(2).text(2), issued.text(4)]).toEqual(['/whole', 'hint']);
+    expect(parseCertificate(issued.bytes(1)).extensions.subjectAltName?.dnsNames).toEqual([
+      'a.example',
+      'b.example',
+    ]);
+    const downstream = await below.call(`${SVID}/NewDownstreamX509CA`, { 1: csr, 2: 300 });
+    expect([downstream.all(1).length, downstream.all(2).length]).toEqual([1, 1]);
+    expect(parseCertificate(downstream.bytes(1)).extensions.basicConstraints?.ca).toBe(true);
+  });
+
+  test('JWT and WIT', async () => {
+    const claims = (token: string) =>
+      JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as Record<string, unknown>;
+    const minted = (await local.call(`${SVID}/MintJWTSVID`, { 1: id('/web'), 2: ['db', ''], 3: 30 })).message(
+      1,
+    );
+    expect(minted.numbers).toEqual([1, 2, 3, 4]);
+    expect(Number(minted.number(3) - minted.number(4))).toBe(30);
+    expect(claims(minted.text(1))).toMatchObject({ aud: ['db'], sub: 'spiffe://example.org/web' });
+    const issued = (await agent.call(`${SVID}/NewJWTSVID`, { 1: 'whole', 2: 'db' })).message(1);
+    expect([issued.text(5), claims(issued.text(1))['jti']]).toEqual(['hint', expect.any(String)]);
+    const wit = (
+      await local.call(`${SVID}/MintWITSVID`, { 1: id('/web'), 2: spki, 3: 30, 4: 'ES256' })
+    ).message(1);
+    expect(claims(wit.text(1))).toHaveProperty('cnf.jwk');
+    const batch = await agent.call(`${SVID}/BatchNewWITSVID`, { 1: [{ 1: 'whole', 2: spki, 3: 'ES256' }] });
+    expect(statusOf(batch.message(1))).toBe('0 OK');
+    expect(batch.message(1).message(2).text(5)).toBe('hint');
+  });
 });
