@@ -215,7 +215,10 @@ describe('an agent', () => {
       const stream = watchSvids(client);
       await stream.next();
       server.state.denial = Reason.AGENT_BANNED;
-      await expect(stream.next()).rejects.toMatchObject({ code: 14 });
+      await expect(stream.next()).rejects.toMatchObject({
+        code: 14,
+        details: expect.stringContaining('turned away'),
+      });
       expect(said(lines, 'create a new one on the server and write it to')).toBe(true);
       server.state.denial = undefined;
       server.state.tokens.add('token-2');

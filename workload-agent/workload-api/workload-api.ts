@@ -59,8 +59,11 @@ export function createWorkloadApi(
   }
 
   function expectReady(): void {
-    if (!cache.ready)
-      throw new RpcError('UNAVAILABLE', 'the agent is not ready: it has not reached its server yet');
+    if (cache.ready) return;
+    throw new RpcError(
+      'UNAVAILABLE',
+      'the agent is not ready: it has not reached its server yet, or was turned away by it; its log says which',
+    );
   }
 
   // The caller that was attested must be the one that gets the answer (WE-11).
