@@ -3,7 +3,7 @@
 import type { KeyManager, KeyType, ManagedKey } from '../../daemon/key-manager/key-manager.ts';
 import type { Logger } from '../../daemon/log.ts';
 import type { TrustDomain } from '../../sdk/spiffe-id.ts';
-import type { AuthorityKind, AuthorityRecord, AuthorityState, Bundle, Store } from '../store/store.ts';
+import type { AuthorityKind, AuthorityRecord, AuthorityState, Store } from '../store/store.ts';
 import { emptyBundle, taintOf, withAuthorities, withoutAuthority, withTaint } from './bundle-changes.ts';
 import type { Additions } from './bundle-changes.ts';
 import { nextStep } from './schedule.ts';
@@ -12,6 +12,7 @@ import {
   expectActive,
   expectOld,
   expectPrepared,
+  foreignKey,
   freeSlot,
   slotsOf,
   type Slots,
@@ -286,24 +287,4 @@ export class AuthoritySlots<Signer> {
     this.#running = run.catch(() => {});
     return run;
   }
-}
-
-function foreignKey(
-  bundle: Bundle | undefined,
-  kind: AuthorityKind,
-  id: string,
-): AuthorityRecord | undefined {
-  const keys = kind === 'jwt' ? bundle?.jwtAuthorities : bundle?.witAuthorities;
-  const key = keys?.find((candidate) => candidate.id === id);
-  if (key === undefined) return undefined;
-  return {
-    id,
-    kind,
-    server: '',
-    slot: 'A',
-    status: 'old',
-    issuedAt: 0,
-    notAfter: key.expiresAt * 1_000,
-    material: key.publicKey,
-  };
 }

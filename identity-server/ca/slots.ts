@@ -1,6 +1,6 @@
 // The two slots of one kind of authority: which key signs, and which is next or was before. Pure, with SPIRE's rules of
 // what may be done to which.
-import type { AuthorityKind, AuthorityRecord } from '../store/store.ts';
+import type { AuthorityKind, AuthorityRecord, Bundle } from '../store/store.ts';
 
 /** The slots of one server. */
 export interface Slots {
@@ -68,4 +68,25 @@ export function expectOld(slots: Slots, id: string, verb: 'tainted' | 'revoked')
     'argument',
     `only Old local authorities can be ${verb}: unsupported local authority status: ${other.status.toUpperCase()}`,
   );
+}
+
+/** A JWT or WIT key of the bundle that is in no slot of ours, as if it were an old authority. */
+export function foreignKey(
+  bundle: Bundle | undefined,
+  kind: AuthorityKind,
+  id: string,
+): AuthorityRecord | undefined {
+  const keys = kind === 'jwt' ? bundle?.jwtAuthorities : bundle?.witAuthorities;
+  const key = keys?.find((candidate) => candidate.id === id);
+  if (key === undefined) return undefined;
+  return {
+    id,
+    kind,
+    server: '',
+    slot: 'A',
+    status: 'old',
+    issuedAt: 0,
+    notAfter: key.expiresAt * 1_000,
+    material: key.publicKey,
+  };
 }
