@@ -22,6 +22,7 @@ describe('identity-server.yaml', () => {
       authority_publish_delay: 30_000,
       log_level: 'info',
       admin_ids: [],
+      administrators: [],
       audit_log: false,
       default_jwt_svid_ttl: 300_000,
       disable_jwt_svids: false,
@@ -72,7 +73,7 @@ describe('identity-server.yaml', () => {
 
   test('describes every key for the reference', () => {
     const { properties } = z.toJSONSchema(identityServerConfigSchema, { io: 'input' });
-    expect(Object.keys(properties!)).toHaveLength(21);
+    expect(Object.keys(properties!)).toHaveLength(22);
     for (const [key, schema] of Object.entries(properties!)) {
       expect(`${key}: ${(schema as { description?: string }).description}`).toMatch(/\.$/);
     }

@@ -23,19 +23,20 @@ export interface PushHubOptions {
   readonly maxPending?: number;
   /** Between two looks at what time alone ends: SVIDs and entries. Default 250. */
   readonly sweepInterval?: number;
+  /**
+   * How often agents are told where they stand: one to whom nothing happens for days must not name a position that the log
+   * has left behind. Default a minute.
+   */
+  readonly nudgeInterval?: number;
 }
-
-/**
- * How often agents are told where they stand: an agent to whom nothing happens for days must not name a position that the
- * log has left behind.
- */
-const NUDGE_INTERVAL = 60_000;
 
 /** Streams of one agent at once: it may open a new one before the old one is noticed to be gone. */
 const STREAMS_OF_AGENT = 2;
 
 interface Stream {
   readonly svid: VerifiedX509Svid;
+  /** Decimal. */
+  readonly serial: string;
   readonly path: string;
   readonly subscriber: Subscriber;
 }
@@ -61,7 +62,7 @@ export class PushHub implements Disposable {
       const { revision } = this.#view.position;
       if (revision !== nudgedAt) this.nudge();
       nudgedAt = revision;
-    }, NUDGE_INTERVAL).unref();
+    }, options.nudgeInterval ?? 60_000).unref();
     this.#stop = () => {
       unsubscribe();
       clearInterval(timer);
@@ -80,7 +81,7 @@ export class PushHub implements Disposable {
   open(svid: VerifiedX509Svid, path: string): Subscriber & Disposable {
     const { maxPending = 1_000 } = this.#options;
     const subscriber = new Subscriber({ id: svid.id, view: this.#view, maxPending });
-    const stream = { svid, path, subscriber };
+    const stream = { svid, serial: decimalSerial(svid.serial), path, subscriber };
     const streams = this.#streams.get(svid.id) ?? new Set();
     this.#streams.set(svid.id, streams.add(stream));
     if (streams.size > STREAMS_OF_AGENT) {
@@ -156,9 +157,9 @@ export class PushHub implements Disposable {
   }
 
   // Ends a stream whose agent would be refused if it called now.
-  #expectAllowed({ svid, path, subscriber }: Stream): boolean {
+  #expectAllowed({ svid, serial, path, subscriber }: Stream): boolean {
     const { registry, now } = this.#options;
-    const certificate = { serial: decimalSerial(svid.serial), notAfter: svid.pathNotAfter };
+    const certificate = { serial, notAfter: svid.pathNotAfter };
     const verdict = checkAgent(registry.node(svid.id), certificate, now());
     if (verdict !== 'allow' && verdict !== 'activate') subscriber.end(denied(path, verdict));
     else if (!registry.bundles.isTrusted(trustDomainOf(svid.id), svid.authority)) {

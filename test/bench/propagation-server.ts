@@ -55,7 +55,7 @@ export async function startBenchServer(agents: number, selectorsOf: (index: numb
     );
   }
   const registry = await openRegistry({ store, serverId: serverIdOf(trustDomain) });
-  const hub = new PushHub({ registry, trustDomain, refreshHint: 300, now: Date.now });
+  const hub = new PushHub({ registry, trustDomain, refreshHint: 300, now: Date.now, nudgeInterval: HOUR });
   const svid = new ServerSvid({
     trustDomain,
     ca,
