@@ -1,6 +1,7 @@
 // Admits callers by a JWT-SVID in the Authorization field (JWT-SVID 5.1), for paths on which TLS ends before us.
 import type { MiddlewareHandler } from 'hono';
 import type { SpiffeId } from '../spiffe-id.ts';
+import { expectNoVerdict } from '../tls/authorizer.ts';
 
 /** What {@link bearerJwtSvid} adds to `c.var`. */
 export interface BearerVariables<Svid> {
@@ -17,7 +18,10 @@ export interface BearerOptions<Svid extends { readonly id: SpiffeId }> {
    * `(token) => validateJwtSvid(token, bundles, { audience: 'spiffe://example.org/orders' })`.
    */
   readonly validate: (token: string) => Svid | Promise<Svid>;
-  /** Who may call what comes after. There is no default: a valid token says who calls, not whether they may. */
+  /**
+   * Who may call what comes after; throws to refuse and returns nothing, or the answer is 500. There is no default: a
+   * valid token says who calls, not whether they may.
+   */
   readonly authorize: (id: SpiffeId) => void;
 }
 
@@ -44,11 +48,13 @@ export function bearerJwtSvid<Svid extends { readonly id: SpiffeId }>(
     } catch {
       return context.text('Unauthorized', 401, { 'WWW-Authenticate': 'Bearer error="invalid_token"' });
     }
+    let verdict: unknown;
     try {
-      authorize(svid.id);
+      verdict = authorize(svid.id);
     } catch {
       return context.text('Forbidden', 403);
     }
+    expectNoVerdict(verdict);
     context.set('spiffeId', svid.id);
     context.set('jwtSvid', svid);
     await next();

@@ -24,6 +24,13 @@ import {
 let authority: TestAuthority;
 let sourceOf: (path: string) => Promise<FixedSource>;
 const toClose: (() => unknown)[] = [];
+// What people write who take an authorizer for a predicate, or for something that may wait.
+const MISTAKEN = [
+  () => false,
+  () => true,
+  () => Promise.reject(new Error('no')),
+  () => Promise.resolve(),
+] as unknown as readonly (() => void)[];
 
 beforeAll(async () => {
   authority = await testAuthority();
@@ -59,6 +66,14 @@ describe('spiffePeer', () => {
     expect(await (await web('/')).text()).toBe(`${authority.id('/web')} true`);
     expect((await web('/admin')).status).toBe(403);
     expect((await admin('/admin')).status).toBe(200);
+  });
+
+  it('an authorizer that returns its verdict, now or later, lets nobody in', async () => {
+    const peer = { id: authority.id('/web') } as never;
+    for (const authorize of MISTAKEN) {
+      const app = new Hono().use(spiffePeer({ peer: () => peer, authorize })).get('/', (c) => c.text('ok'));
+      expect((await app.onError((_, c) => c.text('', 500)).request('/')).status).toBe(500);
+    }
   });
 
   it('answers 401 where nobody proved anything', async () => {
@@ -114,6 +129,13 @@ describe('bearerJwtSvid', () => {
       expect(response.status, authorization).toBe(401);
       expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/);
       expect(await response.text()).toBe('Unauthorized');
+    }
+  });
+
+  it('an authorizer that returns its verdict, now or later, lets nobody in', async () => {
+    for (const authorize of MISTAKEN) {
+      const app = appFor(authorize).onError((_, c) => c.text('', 500));
+      expect((await ask(app, `Bearer ${await token()}`)).status).toBe(500);
     }
   });
 

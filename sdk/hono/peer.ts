@@ -1,7 +1,7 @@
 // Tells handlers who calls, as the TLS connection proved it.
 import type { Context, MiddlewareHandler } from 'hono';
 import type { SpiffeId } from '../spiffe-id.ts';
-import type { Authorizer } from '../tls/authorizer.ts';
+import { expectNoVerdict, type Authorizer } from '../tls/authorizer.ts';
 import { peerOf } from '../tls/supervise.ts';
 import type { VerifiedX509Svid } from '../x509-svid/verify.ts';
 
@@ -23,18 +23,20 @@ export interface SpiffePeerOptions {
 
 /**
  * Middleware that gives handlers the caller: `c.var.spiffeId`. A request without a verified peer is answered 401, one whose
- * peer `authorize` refuses 403; neither answer says why.
+ * peer `authorize` refuses 403; neither answer says why. An `authorize` that returns anything is a mistake, answered 500.
  */
 export function spiffePeer(options: SpiffePeerOptions = {}): MiddlewareHandler<{ Variables: PeerVariables }> {
   const { authorize, peer: find = nodePeer } = options;
   return async function spiffePeer(context, next) {
     const peer = find(context);
     if (peer === undefined) return context.text('Unauthorized', 401);
+    let verdict: unknown;
     try {
-      authorize?.(peer.id, peer);
+      verdict = authorize?.(peer.id, peer);
     } catch {
       return context.text('Forbidden', 403);
     }
+    expectNoVerdict(verdict);
     context.set('spiffeId', peer.id);
     context.set('spiffePeer', peer);
     await next();

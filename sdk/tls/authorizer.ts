@@ -51,6 +51,19 @@ export function authorizeAny(): IdAuthorizer {
   return () => undefined;
 }
 
+/**
+ * Fails if an authorizer returned anything. An async one would refuse when it is too late, and one that returns false
+ * would be taken to accept: neither must go unnoticed.
+ *
+ * @throws TypeError
+ */
+export function expectNoVerdict(verdict: unknown): void {
+  if (verdict === undefined) return;
+  // What an async one says is of no interest any more, and must not become an unhandled rejection.
+  if (verdict instanceof Promise) verdict.catch(() => undefined);
+  throw new TypeError('an authorizer must throw to refuse, return nothing and be synchronous');
+}
+
 function unexpected(id: SpiffeId, accepted: string): SpiffeError {
   return new SpiffeError('ERR_SVID_UNEXPECTED_ID', `the peer is ${id}; accepted here: ${accepted}`, {
     detail: { id },

@@ -7,6 +7,7 @@ import { SpiffeError } from '../error.ts';
 import { trustDomainOf } from '../spiffe-id.ts';
 import type { X509Svid } from '../x509-svid/x509-svid.ts';
 import type { VerifiedX509Svid } from '../x509-svid/verify.ts';
+import { expectNoVerdict } from './authorizer.ts';
 import type { MutualTlsOptions } from './options.ts';
 import { sentChain, verifyChain } from './verify-peer.ts';
 
@@ -66,7 +67,7 @@ export function supervise(socket: TLSSocket, svid: X509Svid, options: MutualTlsO
     reverify() {
       if (socket.destroyed) return false;
       try {
-        if (stillLeadsTo(peer, source, now())) options.authorize(peer.id, peer);
+        if (stillLeadsTo(peer, source, now())) expectNoVerdict(options.authorize(peer.id, peer));
         else verifyChain(chain, options);
         return true;
       } catch (error) {

@@ -1,6 +1,7 @@
 // Judges the peer of a TLS connection, resumed ones too, with today's time and bundles (X509-SVID 5; Workload API 4.6).
 import type { TLSSocket } from 'node:tls';
 import { verifyX509Svid, type VerifiedX509Svid } from '../x509-svid/verify.ts';
+import { expectNoVerdict } from './authorizer.ts';
 import type { MutualTlsOptions } from './options.ts';
 
 // The verifier has a lower limit of its own; this one only bounds the walk.
@@ -22,9 +23,7 @@ export function verifyPeer(socket: TLSSocket, options: VerifyPeerOptions): Verif
 /** Verifies and authorizes a chain, DER, leaf first. */
 export function verifyChain(chain: readonly Uint8Array[], options: VerifyPeerOptions): VerifiedX509Svid {
   const peer = verifyX509Svid(chain, options.source, { now: options.now?.() });
-  // An async authorizer would refuse after the first bytes had gone: whatever it said would be ignored.
-  const verdict: unknown = options.authorize(peer.id, peer);
-  if (verdict !== undefined) throw new TypeError('an authorizer must return nothing and be synchronous');
+  expectNoVerdict(options.authorize(peer.id, peer));
   return peer;
 }
 
