@@ -53,6 +53,7 @@ describe('JWKs', () => {
 
   it('refuses private and symmetric keys, small RSA keys and odd spellings', () => {
     const { x, y } = publicJwkOf(keys['P-256'].publicKey) as { x: string; y: string };
+    const large = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
     const small = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
     for (const jwk of [
       keys['P-256'].privateKey.export({ format: 'jwk' }),
@@ -65,6 +66,7 @@ describe('JWKs', () => {
       { kty: 'EC', crv: 'P-256', x: ` ${x}`, y },
       { kty: 'EC', crv: 'P-256', x: 'A'.repeat(5_000), y },
       { kty: 'RSA', n: 'A'.repeat(4_096), e: 'AQAB' },
+      ...['AQ', 'Ag', 'AA', 'AQAAAAAAAAAB'].map((e) => ({ ...large, e })),
     ]) {
       expect(() => readPublicJwk(asJson(jwk))).toThrow(SpiffeError);
     }

@@ -1,4 +1,5 @@
 // Reads an X.509 certificate (RFC 5280 4.1) into the fields that validation needs. It judges form, not trust.
+import { Buffer } from 'node:buffer';
 import type { KeyObject } from 'node:crypto';
 import { SpiffeError } from '../error.ts';
 import { DerReader, Tag } from './der-reader.ts';
@@ -38,14 +39,16 @@ export function parseCertificate(der: Uint8Array): Certificate {
   }
   const outer = DerReader.document(der, Tag.sequence);
   const tbsElement = outer.read(Tag.sequence);
-  const signatureAlgorithm = readAlgorithm(outer);
+  const algorithm = outer.read(Tag.sequence);
+  const signatureAlgorithm = readAlgorithm(outer.inside(algorithm));
   const signature = outer.readOctetAlignedBits();
   outer.expectEnd();
 
   const tbs = outer.inside(tbsElement);
   readVersion(tbs);
   const serial = readSerial(tbs);
-  if (readAlgorithm(tbs) !== signatureAlgorithm) {
+  const signedAlgorithm = tbs.wholeOf(tbs.read(Tag.sequence));
+  if (Buffer.compare(signedAlgorithm, outer.wholeOf(algorithm)) !== 0) {
     throw new SpiffeError('ERR_CERTIFICATE', 'the two signature algorithms differ (RFC 5280 4.1.1.2)');
   }
   const issuer = tbs.wholeOf(tbs.read(Tag.sequence));
@@ -103,7 +106,12 @@ export function publicKeyOf(certificate: Certificate): KeyObject {
 
 function readVersion(tbs: DerReader): void {
   const explicit = tbs.readOptional(0xa0);
-  const version = explicit === undefined ? 0 : tbs.inside(explicit).readSmallInteger();
+  let version = 0;
+  if (explicit !== undefined) {
+    const inside = tbs.inside(explicit);
+    version = inside.readSmallInteger();
+    inside.expectEnd();
+  }
   // Extensions, which an SVID cannot do without, exist from version 3 on (RFC 5280 4.1.2.1).
   if (version !== 2)
     throw new SpiffeError('ERR_CERTIFICATE', `the certificate has version ${version + 1}, not 3`);

@@ -44,7 +44,7 @@ export function readCsr(der: Uint8Array): CertificateRequest {
 function read(der: Uint8Array): CertificateRequest {
   const outer = DerReader.document(der, Tag.sequence);
   const infoElement = outer.read(Tag.sequence);
-  const algorithm = readAlgorithm(outer);
+  const algorithm = readAlgorithm(outer.enter(Tag.sequence));
   const signature = outer.readOctetAlignedBits();
   outer.expectEnd();
   const info = outer.inside(infoElement);

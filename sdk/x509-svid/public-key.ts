@@ -33,7 +33,12 @@ export function readPublicKey(spki: Uint8Array, code: SpiffeErrorCode = 'ERR_CER
       );
     case 'rsa': {
       const bits = details.modulusLength ?? 0;
-      if (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS || (details.publicExponent ?? 0n) >= 1n << 64n) {
+      const exponent = details.publicExponent ?? 0n;
+      // An exponent of 1 makes every padded message its own signature; an even one is no RSA.
+      if (exponent < 3n || exponent % 2n === 0n || exponent >= 1n << 64n) {
+        throw new SpiffeError(code, 'the exponent of the RSA key is not an odd number of 3 to 64 bits');
+      }
+      if (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS) {
         throw new SpiffeError(
           code,
           `the RSA key has ${bits} bits; ${MIN_RSA_BITS} to ${MAX_RSA_BITS} are accepted`,

@@ -21,13 +21,15 @@ const ALGORITHMS: ReadonlyMap<string, Algorithm> = new Map([
   [Oid.ed25519, { hash: null, keyType: 'ed25519' }],
 ]);
 
-/** Reads an AlgorithmIdentifier and returns its OID; parameters must be absent or NULL. */
-export function readAlgorithm(reader: DerReader): string {
-  const inside = reader.enter(Tag.sequence);
+/**
+ * Reads the content of an AlgorithmIdentifier and returns its OID. Parameters must be absent or NULL for the algorithms on
+ * the list; those of others are passed over, since no signature by them is ever accepted.
+ */
+export function readAlgorithm(inside: DerReader): string {
   const oid = inside.readObjectIdentifier();
   if (!inside.atEnd) {
     const parameters = inside.read();
-    if (parameters.tag !== 0x05 || parameters.end !== parameters.content) {
+    if (ALGORITHMS.has(oid) && (parameters.tag !== 0x05 || parameters.end !== parameters.content)) {
       throw new SpiffeError('ERR_CERTIFICATE', `signature algorithm ${oid} has parameters that are not NULL`);
     }
     inside.expectEnd();

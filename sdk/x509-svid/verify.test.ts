@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { testAuthority, type TestAuthority } from '../../test/support/authority.ts';
 import { parseX509Bundle, x509BundleSet, type X509BundleSource } from '../bundle/x509-bundle.ts';
 import { SpiffeError } from '../error.ts';
-import { concat } from './der-writer.ts';
+import { DerReader, Tag } from './der-reader.ts';
+import { concat, element, sequence } from './der-writer.ts';
 import { verifyX509Svid } from './verify.ts';
 
 x509.cryptoProvider.set(webcrypto);
@@ -22,6 +23,7 @@ interface Variation {
   readonly notAfter?: Date;
   readonly subject?: string;
   readonly keys?: webcrypto.CryptoKeyPair;
+  readonly algorithm?: object;
 }
 
 let rootKeys: webcrypto.CryptoKeyPair;
@@ -49,7 +51,7 @@ async function certificate(over: Variation = {}): Promise<x509.X509Certificate> 
     notAfter: over.notAfter ?? new Date(Date.now() + HOUR),
     publicKey: keys.publicKey,
     signingKey: (over.issuerKeys ?? rootKeys).privateKey,
-    signingAlgorithm: ALGORITHM,
+    signingAlgorithm: (over.algorithm ?? ALGORITHM) as never,
     extensions: [
       ...(uris.length === 0
         ? []
@@ -221,6 +223,63 @@ describe('verifyX509Svid', () => {
     expect(codeOf([leaf], bundlesOf(...impostors))).toBe('ERR_SVID_UNTRUSTED');
     expect(performance.now() - started).toBeLessThan(2_000);
     expect(codeOf(Array.from({ length: 11 }, () => leaf))).toBe('ERR_SVID_NOT_AN_SVID');
+  });
+
+  it('an authority with a key of no accepted kind signs nothing, and keeps no other one from signing', async () => {
+    const rsa1024 = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', modulusLength: 1024 };
+    const publicExponent = new Uint8Array([1, 0, 1]);
+    const weak = await authority('O=root', {
+      keys: await webcrypto.subtle.generateKey({ ...rsa1024, publicExponent }, true, ['sign', 'verify']),
+    });
+    const leaf = der(await certificate());
+    expect(codeOf([leaf], bundlesOf(weak))).toBe('ERR_SVID_UNTRUSTED');
+    expect(codeOf([leaf], bundlesOf(weak, root))).toBe('accepted');
+    expect(codeOf([leaf, der(weak)], bundlesOf(root))).toBe('accepted');
+  });
+
+  it('an authority that is signed by an algorithm we do not know costs the bundle no other one', async () => {
+    const keys = await webcrypto.subtle.generateKey(
+      { name: 'RSA-PSS', hash: 'SHA-256', modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) },
+      true,
+      ['sign', 'verify'],
+    );
+    const pss = await x509.X509CertificateGenerator.createSelfSigned({
+      name: 'O=pss',
+      keys,
+      signingAlgorithm: { name: 'RSA-PSS', saltLength: 32 } as never,
+      extensions: caExtensions(),
+    });
+    expect(codeOf([der(await certificate())], bundlesOf(pss, root))).toBe('accepted');
+    const signed = { issuer: pss, issuerKeys: keys, algorithm: { name: 'RSA-PSS', saltLength: 32 } };
+    expect(codeOf([der(await certificate(signed))], bundlesOf(pss))).toBe('ERR_SVID_UNTRUSTED');
+  });
+
+  it('a version with something after it, and an algorithm written in two ways, are refused', async () => {
+    const leaf = DerReader.document(der(await certificate()), Tag.sequence);
+    const [tbs, algorithm, signature] = [leaf.read(), leaf.read(), leaf.read()] as const;
+    const rest = [leaf.wholeOf(algorithm), leaf.wholeOf(signature)];
+    const version = element(0xa0, Uint8Array.of(2, 1, 2), Uint8Array.of(2, 1, 2));
+    const loose = sequence(version, leaf.contentOf(tbs).subarray(5));
+    expect(codeOf([sequence(loose, ...rest)])).toBe('ERR_DER');
+    const withNull = sequence(leaf.contentOf(algorithm), element(0x05));
+    expect(codeOf([sequence(leaf.wholeOf(tbs), withNull, leaf.wholeOf(signature))])).toBe('ERR_CERTIFICATE');
+  });
+
+  it('of many authorities with one name, the one that the leaf names by key identifier is found', async () => {
+    const keys = await generate();
+    const named = await authority('O=root', {
+      keys,
+      extensions: [...caExtensions(), new x509.SubjectKeyIdentifierExtension('0102')],
+    });
+    const others = await Promise.all(
+      Array.from({ length: 40 }, async () => authority('O=root', { keys: await generate() })),
+    );
+    const leaf = await certificate({
+      issuer: named,
+      issuerKeys: keys,
+      extensions: [new x509.AuthorityKeyIdentifierExtension('0102')],
+    });
+    expect(codeOf([der(leaf)], bundlesOf(...others, named))).toBe('accepted');
   });
 
   it('a changed byte anywhere is noticed', async () => {

@@ -1,5 +1,6 @@
 // The one verifier of X509-SVIDs, run at every handshake of every program (X509-SVID 5, RFC 5280 6).
 // The runtime's own verdict is never enough: it knows nothing of trust domains.
+import type { KeyObject } from 'node:crypto';
 import { SpiffeError } from '../error.ts';
 import type { X509BundleSource } from '../bundle/x509-bundle.ts';
 import { parseSpiffeId, pathOf, trustDomainOf, type SpiffeId, type TrustDomain } from '../spiffe-id.ts';
@@ -148,8 +149,10 @@ export function findPath(
       equal(issuer.subject, subject.issuer) &&
       maySign(issuer, below, now) &&
       ++checks <= MAX_SIGNATURE_CHECKS &&
-      isSignedBy(subject.signatureAlgorithm, subject.tbs, publicKeyOf(issuer), subject.signature);
-    const authority = authorities.find((issuer) => signs(issuer) && allowsPath([...path, issuer]));
+      isSigned(subject, issuer);
+    const authority = likelyFirst(authorities, subject).find(
+      (issuer) => signs(issuer) && allowsPath([...path, issuer]),
+    );
     if (authority !== undefined) return [...path, authority];
     for (const issuer of intermediates) {
       if (path.includes(issuer) || !signs(issuer)) continue;
@@ -159,6 +162,27 @@ export function findPath(
     return undefined;
   };
   return extend([leaf]);
+}
+
+// An issuer whose key is of no accepted kind signs nothing; another one of the same name still may.
+function isSigned(subject: Certificate, issuer: Certificate): boolean {
+  let key: KeyObject;
+  try {
+    key = publicKeyOf(issuer);
+  } catch {
+    return false;
+  }
+  return isSignedBy(subject.signatureAlgorithm, subject.tbs, key, subject.signature);
+}
+
+// Authorities may share one name: those with the key identifier that the subject asks for come first, so that the limit
+// on signature checks is not spent on the others (RFC 5280 4.2.1.1).
+function likelyFirst(authorities: readonly Certificate[], subject: Certificate): readonly Certificate[] {
+  const wanted = subject.extensions.authorityKeyIdentifier;
+  if (wanted === undefined || authorities.length < 2) return authorities;
+  const isNamed = ({ extensions: { subjectKeyIdentifier } }: Certificate) =>
+    subjectKeyIdentifier !== undefined && equal(subjectKeyIdentifier, wanted);
+  return [...authorities.filter(isNamed), ...authorities.filter((authority) => !isNamed(authority))];
 }
 
 // RFC 5280 6.1.4 (k) to (n): a key usage, where there is one, must allow signing.
