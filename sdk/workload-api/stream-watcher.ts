@@ -11,7 +11,7 @@ export type StreamEvent =
   /** What was given was withdrawn: PermissionDenied. The source goes on asking. */
   | { readonly kind: 'denied'; readonly reason: string }
   /**
-   * The endpoint is away, or sent something that was not taken over. What was known stays in use. `retryIn` is milliseconds:
+   * The endpoint is away, or sent something that was not, or not wholly, taken over. What was known stays in use. `retryIn` is milliseconds:
    * 0 if the stream goes on, Infinity if the endpoint said that the call can never work.
    */
   | { readonly kind: 'interrupted'; readonly reason: string; readonly retryIn: number };

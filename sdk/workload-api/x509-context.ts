@@ -14,17 +14,26 @@ export interface X509Context {
 }
 
 /**
- * Reads a message. Of several SVIDs with one hint the first is kept (WAPI-24).
+ * Reads a message. Of several SVIDs with one hint the first is kept (WAPI-24). A federated bundle that cannot be read is left
+ * out and reported: nobody of that trust domain is trusted, but what it publishes cannot cost this workload its own
+ * identity.
  *
  * @throws SpiffeError `ERR_WORKLOAD_API` if a mandatory field is empty or wrong: the message must then be discarded as a
  * whole (WAPI-10).
  */
-export function readX509Context(message: X509SVIDResponse): X509Context {
+export function readX509Context(
+  message: X509SVIDResponse,
+  onSkipped: (reason: string) => void = () => {},
+): X509Context {
   const bundles = new Map<TrustDomain, X509Bundle>();
   try {
     for (const [id, der] of Object.entries(message.federatedBundles)) {
-      const bundle = parseX509Bundle(id, der);
-      bundles.set(bundle.trustDomain, bundle);
+      try {
+        const bundle = parseX509Bundle(id, der);
+        bundles.set(bundle.trustDomain, bundle);
+      } catch (error) {
+        onSkipped(`a federated bundle was left out: ${messageOf(error)}`);
+      }
     }
     const svids = message.svids.map((entry) => {
       const svid = parseX509Svid(entry.x509Svid, entry.x509SvidKey, entry.hint);

@@ -108,6 +108,24 @@ describe('X509Source', () => {
     expect(api.calls).toBe(1);
   });
 
+  it('a federated bundle that cannot be read is left out, and costs the workload nothing of its own', async () => {
+    const foreign = await testAuthority('other.org');
+    const good = foreign.certificate.der;
+    api.pushTo('fetchX509SVID', {
+      svids: [api.entryOf(await authority.issue('/web'))],
+      federatedBundles: { 'spiffe://bad.org': Uint8Array.of(0x30, 0x80), 'spiffe://other.org': good },
+    });
+    const source = await open();
+    expect(source.current().id).toBe(authority.id('/web'));
+    expect(source.x509Bundle(parseTrustDomain('bad.org'))).toBeUndefined();
+    expect(source.x509Bundle(parseTrustDomain('other.org'))?.authorities).toHaveLength(1);
+    expect(events).toContainEqual({
+      kind: 'interrupted',
+      reason: expect.stringMatching(/left out.*bad\.org/) as string,
+      retryIn: 0,
+    });
+  });
+
   it('WE-06: does not ask again after InvalidArgument', async () => {
     api.push({ code: 'INVALID_ARGUMENT', message: 'security header missing from request' });
     await expect(open()).rejects.toThrow(SpiffeError);

@@ -102,11 +102,9 @@ export class X509Source implements X509BundleSource, AsyncDisposable {
   }
 
   #read(message: X509SVIDResponse, held: X509Context | undefined): X509Context {
-    const { context, kept } = neverBackwards(readX509Context(message), held, this.#now());
-    for (const { id } of kept) {
-      const reason = `an older SVID of ${id} than the one in use was not taken`;
-      this.#options.onEvent?.({ kind: 'interrupted', reason, retryIn: 0 });
-    }
+    const tell = (reason: string) => this.#options.onEvent?.({ kind: 'interrupted', reason, retryIn: 0 });
+    const { context, kept } = neverBackwards(readX509Context(message, tell), held, this.#now());
+    for (const { id } of kept) tell(`an older SVID of ${id} than the one in use was not taken`);
     return context;
   }
 
