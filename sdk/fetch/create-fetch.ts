@@ -22,6 +22,9 @@ export interface SpiffeFetch extends Disposable {
 
 const MAX_REDIRECTS = 5;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+// Fetch 2.2.1: names that are upper case however they were written, and names that are refused.
+const NORMALIZED = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT']);
+const FORBIDDEN = new Set(['CONNECT', 'TRACE', 'TRACK']);
 
 /**
  * Makes a `fetch` for `https:` URLs that presents the source's current SVID and accepts only servers that `authorize`
@@ -49,14 +52,16 @@ export function createFetch(options: CreateFetchOptions): SpiffeFetch {
     if (typeof init.body === 'string' && !headers.has('content-type'))
       headers.set('content-type', 'text/plain;charset=UTF-8');
     let outgoing: Outgoing = {
-      method: request.method,
+      method: methodOf(request, init.method),
       url: new URL(request.url),
       headers,
       body: await requestBodyOf(request, isStream),
       signal: init.signal ?? (input instanceof Request ? input.signal : new AbortController().signal),
     };
+    if (outgoing.body !== undefined && (outgoing.method === 'GET' || outgoing.method === 'HEAD'))
+      throw new TypeError(`a ${outgoing.method} request has no body`);
     for (let redirects = 0; ; redirects++) {
-      if (outgoing.url.protocol !== 'https:') throw new TypeError(`not an https URL: ${outgoing.url.href}`);
+      expectAddress(outgoing.url);
       const response = await exchange(agent, outgoing);
       const location = response.headers.get('location');
       if (!REDIRECTS.has(response.status) || location === null || request.redirect === 'manual') {
@@ -71,6 +76,22 @@ export function createFetch(options: CreateFetchOptions): SpiffeFetch {
   };
   const close = () => agent[Symbol.dispose]();
   return Object.assign(fetch, { close, [Symbol.dispose]: close });
+}
+
+// As it was asked for: Bun's Request makes GET of every method that it does not know.
+function methodOf(request: Request, asked: string | undefined): string {
+  if (asked === undefined) return request.method;
+  const upper = asked.toUpperCase();
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(asked) || FORBIDDEN.has(upper))
+    throw new TypeError('the method is none that fetch can send');
+  return NORMALIZED.has(upper) ? upper : asked;
+}
+
+// Bun and Deno take a URL with a user and leave the user out.
+function expectAddress(url: URL): void {
+  if (url.username !== '' || url.password !== '')
+    throw new TypeError(`the URL of a request to ${url.host} must not have a user or a password`);
+  if (url.protocol !== 'https:') throw new TypeError(`not an https URL: ${url.href}`);
 }
 
 // Fetch 4.4, HTTP-redirect fetch.

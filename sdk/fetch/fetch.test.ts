@@ -117,6 +117,19 @@ describe('fetch', () => {
     }
   });
 
+  it('sends the method that was asked for, or none', async () => {
+    const { origin, calls } = await serve();
+    const { fetch } = client();
+    for (const method of ['PURGE', 'delete', 'Post']) await (await fetch(origin, { method })).text();
+    expect(calls.map(({ request }) => request.method)).toEqual(['PURGE', 'DELETE', 'POST']);
+    for (const method of ['GET / HTTP/1.1\r\nX: y', '', 'CONNECT', 'trace', 'G T'])
+      await expect(fetch(origin, { method })).rejects.toThrow(TypeError);
+    for (const method of ['GET', 'HEAD'])
+      await expect(fetch(origin, { method, body: 'x' })).rejects.toThrow(TypeError);
+    await expect(fetch(origin.replace('//', '//user:secret@'))).rejects.toThrow(TypeError);
+    expect(calls.length).toBe(3);
+  });
+
   it('follows redirects to the same server only', async () => {
     const { origin, calls } = await serve((call, response) => {
       const to: Record<string, string> = { '/a': '/b', '/loop': '/loop', '/away': 'https://127.0.0.1:1/' };
