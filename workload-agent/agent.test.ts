@@ -255,6 +255,19 @@ describe('an agent', () => {
     expect(asked('RenewAgent')).toHaveLength(1);
   });
 
+  test('attests again, instead of renewing, where the server lets it', async () => {
+    const authority = await testAuthority();
+    using folder = bootstrap(authority);
+    const state = testServerState({ agentLifetime: 2_000, reattestable: true });
+    using server = await startTestServer(authority, state);
+    const { log, lines } = capturedLog();
+    startAgent(folder, server.port, log);
+    const attested = () => lines.filter((line) => line.includes('attested this node')).length;
+    await eventually(() => attested() >= 3, 'three attestations');
+    expect(server.state.calls.filter((call) => call.startsWith('RenewAgent'))).toEqual([]);
+    expect(lines.filter((line) => /turned this agent away|could not/.test(line))).toEqual([]);
+  });
+
   test('keeps serving while the server only wants it to attest again', async () => {
     const authority = await testAuthority();
     using folder = bootstrap(authority);

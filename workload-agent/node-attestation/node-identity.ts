@@ -171,6 +171,11 @@ export class NodeIdentity implements Disposable {
   async #renew(signal: AbortSignal): Promise<void> {
     const { trustDomain, log } = this.#options;
     try {
+      // Where the proof can be given again, servers want that and refuse a renewal.
+      if (this.#reattestable) {
+        await this.#attest(signal);
+        return;
+      }
       const svid = await renewAgent(this.connection.client(), trustDomain, signal);
       const before = this.#svid;
       this.#use(svid, this.#reattestable, this.#now());

@@ -35,6 +35,8 @@ export interface TestServerState {
   agentLifetime: number;
   /** Answer authenticated calls with this. */
   denial: Reason | undefined;
+  /** Whether tokens are good more than once. */
+  reattestable: boolean;
   /** Whether the bundle says that the authority is tainted. */
   tainted: boolean;
   /** How many entries come in one message; more are sent as revisions. */
@@ -58,6 +60,7 @@ export function testServerState(over: Partial<TestServerState> = {}): TestServer
     svidLifetime: 60_000,
     agentLifetime: 600_000,
     denial: undefined,
+    reattestable: false,
     tainted: false,
     pageSize: 500,
     calls: [],
@@ -108,13 +111,13 @@ export async function startTestServer(
         for await (const { step } of requests) {
           if (step.case !== 'params') throw new RpcError('INVALID_ARGUMENT', 'params expected');
           const token = new TextDecoder().decode(step.value.data!.payload);
-          if (!state.tokens.delete(token)) {
+          if (!(state.reattestable ? state.tokens.has(token) : state.tokens.delete(token))) {
             // The token is echoed on purpose: the agent must keep it out of its log all the same.
             throw new RpcError('INVALID_ARGUMENT', `failed to attest: join token ${token} does not exist`);
           }
           const id = authority.id(`/spire/agent/join_token/${token}`);
           const svid = await issue(id, step.value.params!.csr, state.agentLifetime);
-          yield { step: { case: 'result', value: { svid, reattestable: false } } };
+          yield { step: { case: 'result', value: { svid, reattestable: state.reattestable } } };
         }
       },
       async postStatus({ agentVersion }, { caller }) {
