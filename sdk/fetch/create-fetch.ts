@@ -103,8 +103,9 @@ function redirected(
 ): Outgoing {
   const url = URL.parse(location, from.url);
   if (url === null) throw new SpiffeError('ERR_HTTP', 'the server redirects to something that is no URL');
-  if (!allow(from.url, url))
-    throw new TypeError(`the server redirects to ${url.origin}, which is not allowed`);
+  // Exactly true: a promise, which is what an async function gives, says nothing yet.
+  const verdict: unknown = allow(from.url, url);
+  if (verdict !== true) throw new TypeError(`the server redirects to ${url.origin}, which is not allowed`);
   const headers = new Headers(from.headers);
   if (url.origin !== from.url.origin) {
     for (const name of ['authorization', 'cookie', 'proxy-authorization']) headers.delete(name);

@@ -143,6 +143,8 @@ describe('fetch', () => {
     expect(await (await fetch(`${origin}/a`, { method: 'PUT', body: 'x' })).text()).toBe('PUT x');
     await expect(fetch(`${origin}/loop`)).rejects.toThrow('redirects');
     await expect(fetch(`${origin}/away`)).rejects.toThrow('not allowed');
+    const later = client({ allowRedirect: (() => Promise.resolve(false)) as never });
+    await expect(later.fetch(`${origin}/a`)).rejects.toThrow('not allowed');
     await expect(fetch(`${origin}/a`, { redirect: 'error' })).rejects.toThrow('redirects to /b');
     const manual = await fetch(`${origin}/a`, { redirect: 'manual' });
     expect([manual.status, manual.headers.get('location')]).toEqual([302, '/b']);

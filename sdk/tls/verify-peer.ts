@@ -32,7 +32,10 @@ interface CertificateNode {
   readonly issuerCertificate?: CertificateNode;
 }
 
-/** The certificates that the peer sent, leaf first, as DER; empty if none. */
+/**
+ * The certificates that the peer sent, leaf first, as DER; empty if none. Node gives one issuer of each certificate and not
+ * all that was sent: of two intermediates of one name and key, it shows the first alone.
+ */
 export function sentChain(socket: TLSSocket): Uint8Array[] {
   const chain: Uint8Array[] = [];
   const seen = new Set<CertificateNode>();
