@@ -18,6 +18,9 @@ import { eventually, temporaryFolder, unixClient } from '../testing/support.ts';
 import { pauseAfterFailure, RECONNECT_SPREAD } from './push-reconnect.ts';
 import { PushFollower } from './push.ts';
 
+// Bun's HTTP/2 server does not send the trailers of a stream that ends idle. Server and agent run on Node.
+const isBun = process.versions['bun'] !== undefined;
+
 const log = createLog({ name: 'test', level: 'silent' });
 const trustDomain = parseTrustDomain('example.org');
 const cleanups: (() => void)[] = [];
@@ -115,7 +118,7 @@ describe('a follower', () => {
     expect(push.version).toBeGreaterThan(version);
   });
 
-  test('goes on from where it stands, on a new connection or after a failure', async () => {
+  test.skipIf(isBun)('goes on from where it stands, on a new connection or after a failure', async () => {
     const named: (bigint | undefined)[] = [];
     const { push, connection } = await follower(async function* ({ position }, over) {
       named.push(position?.revision);
@@ -133,7 +136,7 @@ describe('a follower', () => {
     expect(named).toEqual([undefined, 7n, 8n]);
   });
 
-  test('begins anew where it does not have what the server thinks', async () => {
+  test.skipIf(isBun)('begins anew where it does not have what the server thinks', async () => {
     const named: (bigint | undefined)[] = [];
     const { push, ids } = await follower(async function* ({ position }, over) {
       named.push(position?.revision);
