@@ -39,7 +39,8 @@ export function run(
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     child.on('error', reject);
     child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
-    child.stdin.end(options.input ?? '');
+    // A command may end without reading its input.
+    child.stdin.on('error', () => {}).end(options.input ?? '');
   });
 }
 
