@@ -42,7 +42,8 @@ export async function startCliBench(): Promise<CliBench> {
       const child = execFile(NODE, command, { env }, (error, out, err) =>
         resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
       );
-      child.stdin!.end(input);
+      // A command may end without reading its input.
+      child.stdin!.on('error', () => {}).end(input);
     });
   const well: CliBench['well'] = async (args, input) => {
     const { code, out, err } = await svid(args, input);
