@@ -53,6 +53,7 @@ export function cliErrorOf(thrown: unknown, what?: string): CliError {
         cause: error,
       });
     case 'ERR_CONFIG':
+    case 'ERR_ENDPOINT':
       return new CliError(text, { exitCode: ExitCode.usage, cause: error });
     default:
       return new CliError(`${from}${text}`, { cause: error });

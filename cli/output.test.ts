@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { status } from '@grpc/grpc-js';
 import { CliError, cliErrorOf, ExitCode } from './errors.ts';
-import { parseDurationOption } from './durations.ts';
+import { parseDurationOption, parseSecondsOption } from './durations.ts';
 import { fields, jsonText, table, timeOf, visible } from './output.ts';
 import { idText, wireId, wireSelector } from './wire.ts';
 
@@ -66,6 +66,8 @@ describe('what people type', () => {
       () => wireSelector(':x'),
       () => wireSelector('x:'),
       () => parseDurationOption('90', '--ttl'),
+      () => parseSecondsOption('0s', '--ttl'),
+      () => parseSecondsOption('999999d', '--ttl'),
     ];
     for (const call of refused) expect(call).toThrow(expect.objectContaining({ exitCode: ExitCode.usage }));
   });

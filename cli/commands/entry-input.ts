@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Entry, EntryMaskSchema, EntrySchema } from '../../sdk/api/gen/spire/api/types/entry_pb.ts';
 import { durationSchema, parseConfig } from '../../daemon/config.ts';
 import { parseTrustDomain } from '../../sdk/spiffe-id.ts';
-import { parseDurationOption } from '../durations.ts';
+import { parseSecondsOption } from '../durations.ts';
 import { CliError, ExitCode } from '../errors.ts';
 import { fileName, readText } from '../files.ts';
 import { wireId, wireSelector } from '../wire.ts';
@@ -183,8 +183,9 @@ export function refuseBeside(file: string | undefined, others: object): void {
   });
 }
 
+// 0s is how an update goes back to the server's default.
 function seconds(duration: string | undefined, option: string): number {
-  return duration === undefined ? 0 : Math.floor(parseDurationOption(duration, option) / 1_000);
+  return duration === undefined || duration === '0s' ? 0 : parseSecondsOption(duration, option);
 }
 
 function expiry(time: string | undefined, option: string): bigint {

@@ -12,7 +12,7 @@ import { stringifyJson } from '../../sdk/json/stringify.ts';
 import { parseSpiffeId } from '../../sdk/spiffe-id.ts';
 import { createCsr } from '../../sdk/x509-svid/csr.ts';
 import { pemOf } from '../../sdk/x509-svid/pem.ts';
-import { parseDurationOption } from '../durations.ts';
+import { parseSecondsOption } from '../durations.ts';
 import { CliError, ExitCode } from '../errors.ts';
 import { note, print, printJson, timeOf } from '../output.ts';
 import { withServer, type ServerOptions } from '../server-call.ts';
@@ -105,9 +105,8 @@ function privateJwk(key: KeyObject): Record<string, string> {
   return key.export({ format: 'jwk' }) as Record<string, string>;
 }
 
-// Rounded up, as SPIRE does: half a second asked for is not none.
 function secondsOf(ttl: string | undefined): number {
-  return ttl === undefined ? 0 : Math.ceil(parseDurationOption(ttl, '--ttl') / 1_000);
+  return ttl === undefined ? 0 : parseSecondsOption(ttl, '--ttl');
 }
 
 function warnIfCapped(ttl: number, expiresAt: bigint): void {

@@ -1,7 +1,7 @@
 // svid token create
 import { Agent } from '../../sdk/api/gen/spire/api/server/agent/v1/agent_pb.ts';
 import { JoinTokenSchema } from '../../sdk/api/gen/spire/api/types/jointoken_pb.ts';
-import { parseDurationOption } from '../durations.ts';
+import { parseSecondsOption } from '../durations.ts';
 import { localClient, serverSocket } from '../endpoints.ts';
 import { cliErrorOf } from '../errors.ts';
 import { note, print, printJson, timeOf, type OutputFormat } from '../output.ts';
@@ -13,7 +13,7 @@ export async function create(options: {
   socket?: string;
   output: OutputFormat;
 }): Promise<void> {
-  const ttl = Math.floor(parseDurationOption(options.ttl, '--ttl') / 1_000);
+  const ttl = parseSecondsOption(options.ttl, '--ttl');
   const agentId = options.spiffeId === undefined ? {} : { agentId: wireId(options.spiffeId, '--spiffe-id') };
   const socket = serverSocket(options.socket);
   using client = localClient(socket);
