@@ -1,4 +1,4 @@
-// Where it goes. One upstream a listener, for now.
+// Where it goes: the one upstream of the listener.
 import { createMiddleware } from 'hono/factory';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { ProxyEnv } from './environment.ts';
