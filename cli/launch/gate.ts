@@ -3,6 +3,7 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
+import { parseStat } from '../../workload-agent/peer/process.ts';
 
 /** A process behind its gate. */
 export interface GatedProcess {
@@ -48,9 +49,7 @@ export function spawnGated(
 
 type StdioOption = 'pipe' | 'inherit' | 'ignore' | number;
 
-/** The start time of a process. The command name, which may hold spaces and parentheses, ends at the last `)`. */
+/** The start time of a process, read as the agent will read it. */
 export function startTimeOf(pid: number): bigint {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return BigInt(fields[22 - 3]!);
+  return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1')).startTime;
 }

@@ -2,14 +2,10 @@
 // but not demanded. Who the caller is comes from our verifier, at the handshake (architecture, decision 2).
 import { constants } from 'node:crypto';
 import { createServer as createTcpServer, type Socket } from 'node:net';
-import {
-  createServer,
-  type DetailedPeerCertificate,
-  type SecureContextOptions,
-  type TLSSocket,
-} from 'node:tls';
+import { createServer, type SecureContextOptions, type TLSSocket } from 'node:tls';
 import type { X509BundleSource } from '../../sdk/bundle/x509-bundle.ts';
 import { messageOf } from '../../sdk/error.ts';
+import { sentChain } from '../../sdk/tls/sent-chain.ts';
 import { claimedTrustDomainOf, verifyX509Svid, type VerifiedX509Svid } from '../../sdk/x509-svid/verify.ts';
 import type { Logger } from '../log.ts';
 import { createOccasionalLog } from '../occasional-log.ts';
@@ -132,16 +128,4 @@ function accept(socket: TLSSocket, options: TlsListenerOptions): boolean {
   }
   options.onConnection(socket, { kind: 'tls', address, svid });
   return svid !== undefined;
-}
-
-/** The certificates that the peer sent, leaf first, as DER; empty if none. */
-export function sentChain(socket: TLSSocket): Uint8Array[] {
-  const chain: Uint8Array[] = [];
-  let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-  while (certificate?.raw !== undefined) {
-    chain.push(new Uint8Array(certificate.raw));
-    const issuer: DetailedPeerCertificate | undefined = certificate.issuerCertificate;
-    certificate = issuer === certificate ? undefined : issuer;
-  }
-  return chain;
 }

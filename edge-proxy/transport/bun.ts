@@ -1,6 +1,7 @@
 // Stream sockets on Bun's raw sockets. A TLS listener listens plain and upgrades each connection as it opens: that is
 // the one way that rotates certificates without losing connections (`reload({ tls })` silently keeps the old one).
 import { Buffer } from 'node:buffer';
+import { chainFrom } from '../../sdk/tls/sent-chain.ts';
 import { pemOf } from '../../sdk/x509-svid/pem.ts';
 import { formatAddress, type Address } from './address.ts';
 import type { BunApi, RawHandlers, RawSocket, RawTlsOptions } from './bun-api.ts';
@@ -8,7 +9,6 @@ import { BunSocket, SILENT } from './bun-socket.ts';
 import {
   ALPN_WIRE,
   NO_TICKETS,
-  sentChain,
   type ConnectOptions,
   type Listener,
   type ListenOptions,
@@ -186,7 +186,7 @@ function startHandshake(
       if (tls === undefined || data.failed === undefined) return;
       try {
         expectFinished(raw, success, error);
-        const peer = tls.verify(sentChain(raw.getPeerCertificate(false)));
+        const peer = tls.verify(chainFrom(raw.getPeerCertificate(false)));
         succeed(new BunSocket(raw, remoteAddress, peer, material));
       } catch (refusal) {
         data.failed?.(refusal as Error); // first: `terminate` reports the close before it returns

@@ -1,12 +1,12 @@
 // Stream sockets on node:net and node:tls, for Node and Deno.
 import { connect as connectPlain, createServer, type Socket as NetSocket, type Server } from 'node:net';
 import { connect as connectTls, createSecureContext, TLSSocket, type SecureContext } from 'node:tls';
+import { chainFrom } from '../../sdk/tls/sent-chain.ts';
 import { pemOf } from '../../sdk/x509-svid/pem.ts';
 import { formatAddress, type Address } from './address.ts';
 import { NodeSocket } from './node-socket.ts';
 import {
   NO_TICKETS,
-  sentChain,
   type ConnectOptions,
   type Listener,
   type ListenOptions,
@@ -218,7 +218,7 @@ function verified(
   // A peer without ALPN speaks HTTP/1.1 (RFC 9112 names it the default); another protocol was never offered.
   const alpn = stream.alpnProtocol;
   if (alpn && alpn !== 'http/1.1') throw new Error(`the peer negotiated ${alpn}`);
-  const peer = tls.verify(sentChain(stream.getPeerCertificate(true)));
+  const peer = tls.verify(chainFrom(stream.getPeerCertificate(true)));
   return new NodeSocket(stream, remoteAddress, { peer, material, raw });
 }
 

@@ -101,29 +101,8 @@ export interface Transport {
   connect(options: ConnectOptions, handlers: SocketHandlers): Promise<Socket>;
 }
 
-/** The longest chain that is read from a peer, leaf included (the verifier has a lower limit of its own). */
-export const MAX_SENT_CERTIFICATES = 16;
-
 /** `http/1.1` in the wire form of RFC 7301 3.1. */
 export const ALPN_WIRE = Uint8Array.of(8, 0x68, 0x74, 0x74, 0x70, 0x2f, 0x31, 0x2e, 0x31);
 
 /** `SSL_OP_NO_TICKET`: every connection proves itself anew. */
 export const NO_TICKETS = 1 << 14;
-
-interface CertificateNode {
-  readonly raw?: Uint8Array;
-  readonly issuerCertificate?: CertificateNode;
-}
-
-/** The DER certificates of the linked list that `getPeerCertificate` gives on every runtime. Bounded, and ends at a loop. */
-export function sentChain(leaf: unknown): Uint8Array[] {
-  const chain: Uint8Array[] = [];
-  const seen = new Set<CertificateNode>();
-  let node = leaf as CertificateNode | null | undefined;
-  while (node?.raw !== undefined && !seen.has(node) && chain.length < MAX_SENT_CERTIFICATES) {
-    seen.add(node);
-    chain.push(new Uint8Array(node.raw));
-    node = node.issuerCertificate;
-  }
-  return chain;
-}

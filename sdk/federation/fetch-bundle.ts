@@ -3,7 +3,7 @@ import { MAX_BUNDLE_BYTES, parseSpiffeBundle, type ParseBundleOptions } from '..
 import type { SpiffeBundle } from '../bundle/spiffe-bundle.ts';
 import type { X509BundleSource } from '../bundle/x509-bundle.ts';
 import { SpiffeError } from '../error.ts';
-import { sentChain } from '../tls/verify-peer.ts';
+import { sentChain } from '../tls/sent-chain.ts';
 import { verifyX509Svid } from '../x509-svid/verify.ts';
 import { parseEndpointUrl, redirectTarget } from './endpoint-url.ts';
 import { httpsGet, type ServerProof } from './https-get.ts';

@@ -9,7 +9,8 @@ import type { X509Svid } from '../x509-svid/x509-svid.ts';
 import type { VerifiedX509Svid } from '../x509-svid/verify.ts';
 import { expectNoVerdict } from './authorizer.ts';
 import type { MutualTlsOptions } from './options.ts';
-import { sentChain, verifyChain } from './verify-peer.ts';
+import { sentChain } from './sent-chain.ts';
+import { verifyChain } from './verify-peer.ts';
 
 /** What is known of an open connection. */
 export interface TlsConnection {

@@ -3,9 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { verifyX509Svid, type VerifiedX509Svid } from '../x509-svid/verify.ts';
 import { expectNoVerdict } from './authorizer.ts';
 import type { MutualTlsOptions } from './options.ts';
-
-// The verifier has a lower limit of its own; this one only bounds the walk.
-const MAX_SENT_CERTIFICATES = 16;
+import { sentChain } from './sent-chain.ts';
 
 /** What {@link verifyPeer} needs. */
 export type VerifyPeerOptions = Pick<MutualTlsOptions, 'source' | 'authorize' | 'now'>;
@@ -25,26 +23,4 @@ export function verifyChain(chain: readonly Uint8Array[], options: VerifyPeerOpt
   const peer = verifyX509Svid(chain, options.source, { now: options.now?.() });
   expectNoVerdict(options.authorize(peer.id, peer));
   return peer;
-}
-
-interface CertificateNode {
-  readonly raw?: Uint8Array;
-  readonly issuerCertificate?: CertificateNode;
-}
-
-/**
- * The certificates that the peer sent, leaf first, as DER; empty if none. Node gives one issuer of each certificate and not
- * all that was sent: of two intermediates of one name and key, it shows the first alone.
- */
-export function sentChain(socket: TLSSocket): Uint8Array[] {
-  const chain: Uint8Array[] = [];
-  const seen = new Set<CertificateNode>();
-  // Null where the peer sent none (Bun), an empty object elsewhere.
-  let node = (socket.getPeerCertificate(true) ?? undefined) as CertificateNode | undefined;
-  while (node?.raw !== undefined && !seen.has(node) && chain.length < MAX_SENT_CERTIFICATES) {
-    seen.add(node);
-    chain.push(new Uint8Array(node.raw));
-    node = node.issuerCertificate;
-  }
-  return chain;
 }

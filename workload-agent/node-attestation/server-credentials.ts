@@ -5,7 +5,7 @@
 import { CallCredentials, ChannelCredentials, type experimental } from '@grpc/grpc-js';
 import type { Socket } from 'node:net';
 import { connect, type SecureContextOptions, type TLSSocket } from 'node:tls';
-import { sentChain } from '../../daemon/grpc/tls-listener.ts';
+import { sentChain } from '../../sdk/tls/sent-chain.ts';
 
 /** Options of {@link ServerCredentials}. */
 export interface ServerCredentialsOptions {
